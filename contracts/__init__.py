@@ -1,0 +1,1 @@
+"""The published language: orders, their parts, and the messages about them."""

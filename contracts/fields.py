@@ -1,0 +1,76 @@
+"""The kinds of members that models share: lists, flags, whole numbers, closed enumerations."""
+
+from collections.abc import Iterable
+from typing import Annotated, Final, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+
+from contracts.model import LONGEST_TEXT
+from contracts.reading import DEEPEST
+
+LONGEST_KEY: Final = 256
+"""Characters that the key of a custom property may have."""
+
+LONGEST_LIST: Final = 250
+"""Entries that a list may have, the lines of an order (1,000) aside."""
+
+Item = TypeVar("Item")
+ListOf = Annotated[list[Item], Field(max_length=LONGEST_LIST)]
+"""A list of at most 250 entries."""
+
+Flag = Annotated[bool, Field(strict=True)]
+"""true or false, not a word or number that might mean one of them."""
+
+
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number")  # noqa: TRY004 - pydantic wants ValueError
+    return value
+
+
+Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), BeforeValidator(_no_flag)]
+"""A whole number of at most 64 bits, which is what MongoDB keeps."""
+
+
+def spelled(words: Iterable[str], **others: str | int) -> BeforeValidator:
+    """Let a closed enumeration be written in any case, and under other names or numbers.
+
+    :param words: the allowed words, as they are written out
+    :param others: word = its other spelling or its number
+    """
+    table: dict[str, str] = {word.casefold(): word for word in words}
+    numbers: dict[int, str] = {}
+    for word, other in others.items():
+        table[str(other).casefold()] = word
+        if isinstance(other, int):
+            numbers[other] = word
+
+    def read(value: object) -> object:
+        if isinstance(value, str):
+            return table.get(value.casefold(), value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return numbers.get(value, value)
+        return value
+
+    return BeforeValidator(read)
+
+
+def _plain(value: JsonValue, level: int = 0) -> JsonValue:
+    """Hold what nobody has described to the same limits as everything else."""
+    if isinstance(value, str) and ("\0" in value or len(value) > LONGEST_TEXT):
+        raise ValueError(f"expected texts of at most {LONGEST_TEXT} characters without NUL")
+    if isinstance(value, float) and value - value != 0:
+        raise ValueError("expected finite numbers")
+    if isinstance(value, dict | list):
+        if level > DEEPEST // 2:
+            raise ValueError(f"expected at most {DEEPEST // 2} levels of objects and lists")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _plain(inner, level + 1)
+        for key in value if isinstance(value, dict) else ():
+            if "\0" in key or len(key) > LONGEST_KEY:
+                raise ValueError(f"expected names of at most {LONGEST_KEY} characters without NUL")
+    return value
+
+
+OpenObject = Annotated[dict[str, JsonValue], AfterValidator(_plain)]
+"""An object whose members the documents do not describe: kept and answered as sent."""

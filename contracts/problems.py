@@ -1,0 +1,161 @@
+"""Problem details (RFC 9457) with a stable type each: the errors that clients may rely on."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class FieldProblem(BaseModel):
+    """One bad field: where it is, what was expected, what came."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    path: str
+    message: str
+    got: str | None = None
+
+
+class Problem(BaseModel):
+    """The body of an error answer.
+
+    `type` is the path of a page that explains it, `detail` says what to do next, `errors` names
+    every bad field at once. `retry_after` (seconds) also stands in the header of that name.
+    """
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    errors: tuple[FieldProblem, ...] | None = None
+    retry_after: int | None = None
+
+    @property
+    def slug(self) -> str:
+        """The last part of the type, such as `order-locked`."""
+        return self.type.rsplit("/", 1)[-1]
+
+
+PROBLEM_BASE: Final = "/documentation/problems/"
+
+# slug: (status, title, what to do)
+CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
+    "validation-failed": (
+        400,
+        "The request is not valid",
+        "Correct the fields that `errors` names and send it again; nothing was stored.",
+    ),
+    "malformed-json": (
+        400,
+        "The body is not JSON",
+        "Send one JSON document; `errors` says where reading stopped.",
+    ),
+    "unknown-status": (
+        400,
+        "The order type has no such status",
+        "Use one of the statuses that the order type lists.",
+    ),
+    "status-not-available": (
+        400,
+        "The status cannot follow the present one",
+        "The present status enforces its AvailableSteps; use one of those.",
+    ),
+    "order-queued": (
+        400,
+        "The order is still queued",
+        "Its first run has not ended; wait for it, then repeat the request.",
+    ),
+    "order-read-only": (
+        400,
+        "The order is read-only",
+        "Set isReadOnly to false before changing anything else.",
+    ),
+    "address-not-allowed": (
+        400,
+        "The address is not allowed",
+        "Use a public address, or have the operator add its network to "
+        "KONTOR_WEBHOOKS_ALLOWED_NETWORKS.",
+    ),
+    "unauthorized": (
+        401,
+        "No valid token",
+        "Fetch a token from POST /api/token and send it as `Authorization: Bearer …`.",
+    ),
+    "invalid-credentials": (
+        401,
+        "Unknown client or wrong secret",
+        "Check clientId and clientSecret.",
+    ),
+    "forbidden": (403, "The role is missing", "Ask the owner of the API for the role named here."),
+    "not-found": (404, "Nothing has this id", "Check the id; it keeps its upper and lower case."),
+    "order-not-found": (404, "No order has this id", "Check the id; ids are case-sensitive."),
+    "no-such-path": (404, "No such path", "The paths are listed at /documentation."),
+    "method-not-allowed": (
+        405,
+        "The path does not take this method",
+        "Use one of the methods in the Allow header.",
+    ),
+    "duplicate-order-id": (
+        409,
+        "An order with this id exists",
+        "Use another id, or PUT /api/Orders to have one generated.",
+    ),
+    "order-locked": (
+        409,
+        "The order is busy",
+        "A workflow run or another change holds the order; repeat the request shortly.",
+    ),
+    "version-conflict": (
+        409,
+        "The order changed meanwhile",
+        "Read it again and repeat the change.",
+    ),
+    "too-large": (413, "The body is too large", "Send less in one request."),
+    "unsupported-media-type": (
+        415,
+        "The body is not declared as JSON",
+        "Send `Content-Type: application/json`.",
+    ),
+    "idempotency-key-reused": (
+        422,
+        "The Idempotency-Key belongs to another request",
+        "Use a fresh key for a different request.",
+    ),
+    "too-many-requests": (429, "Too many requests", "Wait for the seconds in Retry-After."),
+    "command-failed": (
+        500,
+        "The command failed",
+        "It was set aside as a dead letter; an operator can look at it and redrive it.",
+    ),
+    "internal-error": (500, "Something went wrong here", "Repeat the request; tell the operator."),
+    "unavailable": (
+        503,
+        "Kafka or MongoDB cannot be reached",
+        "Nothing was stored; repeat the request shortly.",
+    ),
+}
+
+
+def problem(
+    slug: str,
+    detail: str | None = None,
+    *,
+    errors: tuple[FieldProblem, ...] | None = None,
+    retry_after: int | None = None,
+) -> Problem:
+    """Return the catalogue's problem of this name, with a more precise `detail` if one is given.
+
+    :raises KeyError: if the catalogue has no such problem
+    """
+    status, title, advice = CATALOGUE[slug]
+    return Problem(
+        type=PROBLEM_BASE + slug,
+        title=title,
+        status=status,
+        detail=detail or advice,
+        errors=errors,
+        retry_after=retry_after,
+    )

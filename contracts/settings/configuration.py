@@ -1,0 +1,182 @@
+"""All settings together, arranged so that looking one up costs nothing."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from contracts.fields import Flag, Whole
+from contracts.settings.markets import Connector, Market, NumberOption, Store
+from contracts.settings.order_settings import OrderSettings
+from contracts.settings.order_types import OrderType, StepGroup
+from contracts.settings.setting import Name, Property, Setting, TupleOf, distinct, find, index
+
+
+class ScheduledTask(Setting):
+    """Something that happens by itself from time to time (domain 2.14)."""
+
+    name: Name
+    active: Flag = True
+    interval_seconds: Annotated[Whole, Field(ge=1)] | None = None
+    """Absent means the task's own pace."""
+    properties: TupleOf[Property] = ()
+
+
+OrderTypes = Annotated[TupleOf[OrderType], distinct("name")]
+Markets = Annotated[TupleOf[Market], distinct("market_id")]
+Stores = Annotated[TupleOf[Store], distinct("store_id")]
+Connectors = Annotated[TupleOf[Connector], distinct("connector_id")]
+NumberOptions = Annotated[TupleOf[NumberOption], distinct("market_group_id", "number_type")]
+StepGroups = Annotated[TupleOf[StepGroup], distinct("group_id")]
+ScheduledTasks = Annotated[TupleOf[ScheduledTask], distinct("name")]
+
+DOCUMENTS: Final[Mapping[str, type[Any]]] = {
+    "OrderSettings": OrderSettings,
+    "OrderTypes": OrderTypes,
+    "Markets": Markets,
+    "Stores": Stores,
+    "Connectors": Connectors,
+    "NumberOptions": NumberOptions,
+    "StepGroups": StepGroups,
+    "ScheduledTasks": ScheduledTasks,
+}
+"""The documents of `/api/Settings`, and what `parse` reads each as; a Configuration holds all."""
+
+
+class UnknownConnector(LookupError):
+    """A payment option names a connector that is not configured, so no money may be assumed."""
+
+
+class Configuration(Setting):
+    """The settings in force. Names and ids are matched without regard to case."""
+
+    version: Whole = 0
+    """Grows with every change; 0 is what was shipped."""
+    order_settings: OrderSettings = OrderSettings()
+    order_types: OrderTypes = ()
+    markets: Markets = ()
+    stores: Stores = ()
+    connectors: Connectors = ()
+    number_options: NumberOptions = ()
+    step_groups: StepGroups = ()
+    scheduled_tasks: ScheduledTasks = ()
+
+    def order_type(self, name: str | None) -> OrderType | None:
+        """Return the type of this name; without a name the flagged default, else the first."""
+        return find(self._order_types, name) if name is not None else self._default_order_type
+
+    def market(self, market_id: str | None) -> Market | None:
+        """Return the market with this id."""
+        return find(self._markets, market_id)
+
+    def store(self, store_id: str | None) -> Store | None:
+        """Return the store or warehouse with this id."""
+        return find(self._stores, store_id)
+
+    def connector(self, connector_id: str | None) -> Connector | None:
+        """Return the connector with this id, else the first of this name."""
+        return find(self._connectors, connector_id)
+
+    def connector_with(self, implementation: str, market_id: str | None) -> Connector | None:
+        """Return the first connector that can do this: one for the market, else one for all."""
+        able = [
+            connector
+            for connector in self.connectors
+            if implementation.casefold() in map(str.casefold, connector.implementations)
+        ]
+        market = (market_id or "").casefold()
+        for connector in able:
+            if market in map(str.casefold, connector.markets):
+                return connector
+        return next((connector for connector in able if not connector.markets), None)
+
+    def connector_for(self, market_id: str, payment_method: str) -> Connector | None:
+        """Return who moves the money of this payment method; None if it is only recorded.
+
+        :raises UnknownConnector: if the market's payment option names one that does not exist
+        """
+        market = self.market(market_id)
+        option = market.payment_option(payment_method) if market else None
+        if option is None or not option.connector:
+            return None
+        connector = self.connector(option.connector)
+        if connector is None:
+            raise UnknownConnector(option.connector)
+        return connector
+
+    def number_option(self, number_type: str, market_id: str | None) -> NumberOption | None:
+        """Return how numbers of this type are made in this market; None means a GUID.
+
+        The entry of the market's group comes first, then the one without a group, then any.
+        """
+        of_type = self._number_options.get(_number_type(number_type), {})
+        market = self.market(market_id)
+        group = (market.market_group_id if market else None) or ""
+        return (
+            of_type.get(group.casefold()) or of_type.get("") or next(iter(of_type.values()), None)
+        )
+
+    def step_group(self, group_id: str | None) -> StepGroup | None:
+        """Return the group of steps with this id."""
+        return find(self._step_groups, group_id)
+
+    def scheduled_task(self, name: str) -> ScheduledTask | None:
+        """Return the scheduled task of this name."""
+        return find(self._scheduled_tasks, name)
+
+    def default_tax_rate(self, market_id: str | None) -> Decimal:
+        """Return the market's tax in percent; 0 for a market that is not configured."""
+        market = self.market(market_id)
+        return market.default_tax_rate if market else Decimal(0)
+
+    def is_tax_excluded(self, market_id: str | None) -> bool:
+        """Tell whether prices in this market are without tax, and none is added."""
+        market = self.market(market_id)
+        return market is not None and market.is_tax_excluded
+
+    @cached_property
+    def _default_order_type(self) -> OrderType | None:
+        flagged = (kind for kind in self.order_types if kind.default_order_type)
+        return next(flagged, next(iter(self.order_types), None))
+
+    @cached_property
+    def _order_types(self) -> dict[str, OrderType]:
+        return index(self.order_types, lambda kind: kind.name)
+
+    @cached_property
+    def _markets(self) -> dict[str, Market]:
+        return index(self.markets, lambda market: market.market_id)
+
+    @cached_property
+    def _stores(self) -> dict[str, Store]:
+        return index(self.stores, lambda store: store.store_id)
+
+    @cached_property
+    def _connectors(self) -> dict[str, Connector]:
+        named = tuple(connector for connector in self.connectors if connector.name)
+        return index(named, lambda connector: connector.name or "") | index(
+            self.connectors, lambda connector: connector.connector_id
+        )
+
+    @cached_property
+    def _number_options(self) -> dict[str, dict[str, NumberOption]]:
+        by_type: dict[str, dict[str, NumberOption]] = {}
+        for option in self.number_options:
+            of_type = by_type.setdefault(_number_type(option.number_type), {})
+            of_type[(option.market_group_id or "").casefold()] = option
+        return by_type
+
+    @cached_property
+    def _step_groups(self) -> dict[str, StepGroup]:
+        return index(self.step_groups, lambda group: group.group_id)
+
+    @cached_property
+    def _scheduled_tasks(self) -> dict[str, ScheduledTask]:
+        return index(self.scheduled_tasks, lambda task: task.name)
+
+
+def _number_type(name: str) -> str:
+    # Omnium calls the entry for orders OrderNumberOptions.
+    return name.casefold().removesuffix("numberoptions")

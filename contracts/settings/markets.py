@@ -1,0 +1,210 @@
+"""Where things are sold and kept, who is called, and how numbers are given."""
+
+import re
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Final, Literal, Self, get_args
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from contracts.faults import RuleBroken
+from contracts.fields import Flag, Whole, spelled
+from contracts.money import Amount
+from contracts.order import CustomerType
+from contracts.party import Address
+from contracts.settings.setting import (
+    Name,
+    Names,
+    Property,
+    Setting,
+    TupleOf,
+    distinct,
+    find,
+    index,
+)
+
+
+class PaymentOption(Setting):
+    """A way to pay in a market (decided 1.3)."""
+
+    payment_method_name: Name
+    display_name: str | None = None
+    connector: str | None = None
+    """Who moves the money; without one, payments are only recorded."""
+    credit_priority: Whole | None = None
+    """Which payment is credited first: the lowest."""
+
+
+class ShippingOption(Setting):
+    """A way to ship in a market (decided 1.3)."""
+
+    shipping_method_name: Name
+    display_name: str | None = None
+    shipping_label: str | None = None
+    tax_rate: Annotated[Amount, Field(ge=0)] | None = None
+    """Percent; absent means the market's."""
+
+
+class Market(Setting):
+    """Where orders come from: its currency, its taxes, its ways to pay and ship (decided 1.3)."""
+
+    market_id: Name
+    name: str | None = None
+    currency: str | None = None
+    country_codes: Names = ()
+    default_tax_rate: Annotated[Amount, Field(ge=0)] = Decimal(0)
+    """Percent."""
+    is_tax_excluded: Flag = False
+    """If true, prices are without tax and no tax is added."""
+    default_customer_type: CustomerType | None = None
+    language: str | None = None
+    payment_options: Annotated[TupleOf[PaymentOption], distinct("payment_method_name")] = ()
+    shipping_options: Annotated[TupleOf[ShippingOption], distinct("shipping_method_name")] = ()
+    market_group_id: str | None = None
+
+    def payment_option(self, payment_method: str | None) -> PaymentOption | None:
+        """Return the option for this payment method, whatever its case."""
+        return find(self._payment_options, payment_method)
+
+    def shipping_option(self, shipping_method: str | None) -> ShippingOption | None:
+        """Return the option for this shipping method, whatever its case."""
+        return find(self._shipping_options, shipping_method)
+
+    @cached_property
+    def _payment_options(self) -> dict[str, PaymentOption]:
+        return index(self.payment_options, lambda option: option.payment_method_name)
+
+    @cached_property
+    def _shipping_options(self) -> dict[str, ShippingOption]:
+        return index(self.shipping_options, lambda option: option.shipping_method_name)
+
+
+_TIME_OF_DAY: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00")
+
+
+def _time_of_day(text: str) -> str:
+    if not _TIME_OF_DAY.fullmatch(text):
+        raise ValueError("expected a time of day such as 09:30")
+    return text
+
+
+TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+"""Hours and minutes, 00:00 to 24:00, in the time zone of the place."""
+
+_Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+Weekday = Annotated[_Weekday, spelled(get_args(_Weekday))]
+"""A day of the week."""
+
+
+class StoreHours(Setting):
+    """When a store is open on one day of the week."""
+
+    day: Weekday
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> Self:
+        if self.to <= self.from_:
+            raise RuleBroken([(("to",), "expected a time after `from`")])
+        return self
+
+
+class ZipRange(Setting):
+    """Postal codes that a store or warehouse serves, both ends included."""
+
+    from_: str = Field(alias="from")
+    to: str
+
+
+class Store(Setting):
+    """A store or warehouse: where goods lie and leave from (decided 1.3)."""
+
+    store_id: Name
+    name: str | None = None
+    market_ids: Names = ()
+    """Empty means all markets."""
+    is_warehouse: Flag = False
+    is_main_warehouse: Flag = False
+    roles: Names = ()
+    address: Address | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
+    zip_ranges: TupleOf[ZipRange] = ()
+    pickup_deadline_hours: Annotated[Whole, Field(ge=1)] | None = None
+    """How long goods wait for the customer, counted while the store is open."""
+    opening_hours: TupleOf[StoreHours] = ()
+    """Empty means always."""
+    time_zone: str | None = None
+    """Such as Europe/Oslo; absent means UTC."""
+
+
+class Connector(Setting):
+    """Somebody whom the system calls: a payment provider, a carrier, an ERP (decided 1.3)."""
+
+    connector_id: Name
+    name: str | None = None
+    host: str | None = None
+    implementations: Names = ()
+    """What it can do, such as IPaymentProvider."""
+    time_out: Annotated[Amount, Field(ge=1, le=600)] = Decimal(10)
+    """Seconds."""
+    markets: Names = ()
+    """Empty means all markets."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    # Stored like any other member, for the calls need it; shown to nobody.
+    secret: str | None = Field(default=None, repr=False, json_schema_extra={"writeOnly": True})
+    properties: TupleOf[Property] = ()
+    is_authenticated_manually: Flag = False
+    disable_standard_error_policy: Flag = False
+
+    def public(self) -> dict[str, JsonValue]:
+        """Return the connector as clients may see it: without its secret."""
+        return self.model_dump(mode="json", exclude={"secret"})
+
+    def keeping(self, stored: "Connector | None") -> "Connector":
+        """Return this connector with the stored one's secret if it brings none of its own.
+
+        Clients never see the secret, so they cannot send back what they have read.
+        """
+        if self.secret is not None or stored is None:
+            return self
+        return self.model_copy(update={"secret": stored.secret})
+
+
+_NumberService = Literal[
+    "SequentialNumberService", "SequentialMarketNumberService", "GuidNumberService"
+]
+NumberService = Annotated[_NumberService, spelled(get_args(_NumberService))]
+"""Count for the whole system, count for each market, or draw a GUID."""
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from None
+    return text
+
+
+class NumberOption(Setting):
+    """How numbers of one type are made: prefix, sequence, suffix (domain 2.14).
+
+    The next sequence is the start sequence, or the present one plus the increment if that is more.
+    """
+
+    number_type: Name
+    """Such as Order, Return, Rma, Invoice, or what an order type's orderNumberType names."""
+    key: str | None = None
+    key_postfix: str | None = None
+    prefix: str = ""
+    suffix: str = ""
+    start_sequence: Annotated[Whole, Field(ge=0)] = 1
+    service: NumberService = "SequentialNumberService"
+    is_read_only: Flag = False
+    is_auto_create_disabled: Flag = False
+    market_group_id: str | None = None
+    """The group of markets it is for; absent means all that have none of their own."""
+    increment_interval: Annotated[Whole, Field(ge=1)] = 1
+    validation_regex: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    translate_key: str | None = None

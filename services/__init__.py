@@ -1,0 +1,1 @@
+"""The services of Kontor, one folder each, on one shared chassis."""

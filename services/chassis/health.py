@@ -1,0 +1,97 @@
+"""`/health/live`, `/health/ready` and `/metrics` of a service, on a port of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic_core import to_json
+
+# ASGI's own types are dictionaries of anything.
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Check = Callable[[], Awaitable[bool]]
+
+
+async def report(checks: dict[str, Check]) -> tuple[int, bytes]:
+    """Return 200 when every part answers within two seconds, else 503, and what each one said."""
+    said: dict[str, str] = {}
+    for name, check in checks.items():
+        try:
+            async with asyncio.timeout(2):
+                said[name] = "ok" if await check() else "not ready"
+        except Exception as error:  # noqa: BLE001 - whatever is wrong, the part is not ready
+            said[name] = type(error).__name__
+    ready = all(word == "ok" for word in said.values())
+    return (200 if ready else 503), to_json({"ready": ready, "parts": said})
+
+
+def application(checks: dict[str, Check]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """Return the three pages as an ASGI application."""
+
+    async def pages(scope: Scope, _: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        kind = b"application/json"
+        if scope["path"] == "/health/live":
+            status, body = 200, b'{"live":true}'
+        elif scope["path"] == "/health/ready":
+            status, body = await report(checks)
+        elif scope["path"] == "/metrics":
+            status, body, kind = 200, generate_latest(), CONTENT_TYPE_LATEST.encode()
+        else:
+            status, body = 404, b'{"title":"/health/live, /health/ready or /metrics"}'
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return pages
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the service has one way to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:  # noqa: ANN401 - uvicorn's own signature
+        """Leave signals alone."""
+        yield
+
+    async def serve_until_started(self) -> "asyncio.Task[None]":
+        """Return once the port answers.
+
+        :raises OSError: if the port cannot be had
+        """
+        task = asyncio.create_task(self.serve())
+        while not self.started:
+            if task.done():
+                await task
+                raise OSError(f"port {self.config.port} cannot be had")
+            await asyncio.sleep(0.02)
+        return task
+
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+
+def server(app: Any, *, host: str, port: int) -> Server:  # noqa: ANN401 - any ASGI application
+    """Return a quiet uvicorn for `app`; port 0 takes a free one."""
+    return Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=10,
+            timeout_keep_alive=75,
+            h11_max_incomplete_event_size=65_536,
+        )
+    )

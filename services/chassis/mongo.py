@@ -1,0 +1,130 @@
+"""MongoDB: the client, the types it keeps, and the one way to run a transaction.
+
+Only this module and `queries.py` files touch the driver, and only through calls that motor and
+PyMongo's own async client both have (services/decisions/0004-motor-behind-one-module.md).
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from bson import Decimal128
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
+from pymongo import ReadPreference, WriteConcern
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from services.chassis.document import Bson as Bson  # part of this module's language
+
+Client = AsyncIOMotorClient[Bson]
+Database = AsyncIOMotorDatabase[Bson]
+Collection = AsyncIOMotorCollection[Bson]
+Session = AsyncIOMotorClientSession
+
+DUPLICATE_KEY = 11000
+_CACHE_LIMIT = 50_000
+
+Result = TypeVar("Result")
+
+
+class _Amount(Decimal128):
+    """A Decimal128 that works its bytes out once, not at every writing."""
+
+    __slots__ = ("bid",)
+
+    def __init__(self, value: Decimal) -> None:
+        super().__init__(value)
+        self.bid = Decimal128.bid.fget(self)  # type: ignore[misc,attr-defined] # the property
+
+
+class _Amounts(TypeCodec):
+    """Decimal to Decimal128 and back, remembering both ways: amounts repeat all day."""
+
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def __init__(self) -> None:
+        self._to_bson: dict[Decimal, Decimal128] = {}
+        self._to_python: dict[bytes, Decimal] = {}
+
+    def transform_python(self, value: Decimal) -> Decimal128:
+        known = self._to_bson.get(value)
+        if known is None:
+            if len(self._to_bson) > _CACHE_LIMIT:
+                self._to_bson.clear()
+            known = self._to_bson[value] = _Amount(value)
+        return known
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        known = self._to_python.get(value.bid)
+        if known is None:
+            if len(self._to_python) > _CACHE_LIMIT:
+                self._to_python.clear()
+            known = self._to_python[value.bid] = value.to_decimal()
+        return known
+
+
+CODEC: CodecOptions[Bson] = CodecOptions(
+    tz_aware=True,
+    uuid_representation=UuidRepresentation.STANDARD,
+    type_registry=TypeRegistry([_Amounts()]),
+)
+
+
+def connect(url: str) -> Client:
+    """Return a client whose writes are acknowledged by a majority and journaled."""
+    return AsyncIOMotorClient(
+        url, maxPoolSize=16, retryWrites=True, serverSelectionTimeoutMS=10_000
+    )
+
+
+def database(client: Client, name: str) -> Database:
+    """Return the database of this deployment."""
+    return client.get_database(
+        name, codec_options=CODEC, write_concern=WriteConcern("majority", j=True)
+    )
+
+
+def is_outage(error: BaseException) -> bool:
+    """Say whether MongoDB is away or changing its primary: waiting helps, blaming data does not."""
+    if isinstance(error, ConnectionFailure):
+        return True
+    return isinstance(error, PyMongoError) and (
+        error.has_error_label("TransientTransactionError")
+        or error.has_error_label("RetryableWriteError")
+        or error.has_error_label("UnknownTransactionCommitResult")
+        or error.timeout
+    )
+
+
+def is_duplicate(error: BaseException) -> bool:
+    """Say whether the write failed because a unique key was taken."""
+    if isinstance(error, DuplicateKeyError):
+        return True
+    if not isinstance(error, BulkWriteError):
+        return False
+    details: Mapping[str, Any] = error.details or {}
+    return any(fault.get("code") == DUPLICATE_KEY for fault in details.get("writeErrors", ()))
+
+
+async def transact(client: Client, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
+    """Run `work` in one transaction and commit it.
+
+    `TransientTransactionError` runs the whole again, `UnknownTransactionCommitResult` commits
+    again, for up to two minutes, as the driver's documentation prescribes. `work` may therefore
+    run several times and must have no effect but its writes.
+    """
+    async with await client.start_session() as session:
+        return await session.with_transaction(
+            work,
+            read_concern=ReadConcern("local"),
+            write_concern=WriteConcern("majority", j=True),
+            read_preference=ReadPreference.PRIMARY,
+        )

@@ -1,0 +1,233 @@
+"""A service process: all the parts on one loop, started and stopped in the right order."""
+
+import asyncio
+import functools
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from services.chassis import health, logging
+from services.chassis.calls import Calls, Gateway
+from services.chassis.clock import Clock
+from services.chassis.configuration import Watched
+from services.chassis.consumer import RETRY_DELAYS, Consumer, Table
+from services.chassis.dead_letters import DeadLetters
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import Producer, create_topics, subscribe
+from services.chassis.mongo import Database, connect, database
+from services.chassis.settings import ChassisSettings
+from services.chassis.timers import Timers
+from services.chassis.unit_of_work import Store
+
+log = structlog.get_logger()
+
+Prepare = Callable[[Database], Awaitable[None]]
+Release = Callable[[], Awaitable[None]]
+
+
+async def _nothing_to_prepare(_: Database) -> None:
+    """Stand in for a service that has no indexes of its own."""
+
+
+async def _nothing_to_release() -> None:
+    """Stand in for a service whose gateways keep no connections."""
+
+
+class Service:
+    """One service on the real Kafka and MongoDB."""
+
+    def __init__(  # noqa: PLR0913 - a composition root names each part once
+        self,
+        *,
+        name: str,
+        settings: ChassisSettings,
+        listens_to: Sequence[str],
+        speaks_on: Sequence[str],
+        table: Table,
+        gateways: Sequence[Gateway[Any, Any]] = (),  # Any: each gateway has its own types
+        prepare: Prepare = _nothing_to_prepare,
+        release: Release = _nothing_to_release,
+        clock: Clock | None = None,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self._topics = (*listens_to, *speaks_on, f"{name}.dead")
+        self._prepare = prepare
+        self._release = release
+        self.clock = clock or Clock()
+        self.client = connect(settings.mongo_url)
+        self.database = database(self.client, settings.mongo_database)
+        self.producer = Producer(settings)
+        self.inbox = Inbox(self.database, name)
+        self.watched = Watched(self.database)
+        self.timers = Timers(self.database, self.producer, self.clock)
+        self.calls = Calls(
+            service=name,
+            gateways=gateways,
+            database=self.database,
+            inbox=self.inbox,
+            producer=self.producer,
+            clock=self.clock,
+            configuration=lambda: self.watched.current,
+        )
+        self.store = Store(self.client, self.database, name, self.calls.lease)
+        self.consumer = Consumer(
+            service=name,
+            table=table,
+            topic_prefix=settings.topic_prefix,
+            store=self.store,
+            inbox=self.inbox,
+            producer=self.producer,
+            clock=self.clock,
+            configuration=lambda: self.watched.current,
+            committed=self.calls.committed,
+            retry_delays=retry_delays,
+        )
+        self._broker = _broker(settings)
+        subscribe(
+            self._broker,
+            settings=settings,
+            group=name,
+            topics=listens_to,
+            listener=self.consumer,
+            handle=self.consumer.receive,
+        )
+
+    async def start(self) -> None:
+        """Connect, create what is missing, begin to consume."""
+        await create_topics(self.settings, self._topics)
+        await self.inbox.prepare()
+        await self.timers.prepare()
+        await self.calls.prepare()
+        await DeadLetters(self.database, self.producer, self.settings.topic_prefix).prepare()
+        await self._prepare(self.database)
+        await self.watched.start()
+        await self.producer.start()
+        self.consumer.start()
+        self.calls.start(self.store)
+        self.timers.start()
+        await self._broker.start()
+        log.info("service.started")
+
+    async def stop(self) -> None:
+        """Finish what is in hand, commit, disconnect."""
+        await self.consumer.stop()
+        await self._broker.stop()
+        await self.calls.stop()
+        await self._release()
+        await self.timers.stop()
+        await self.watched.stop()
+        await self.producer.stop()
+        self.client.close()
+        log.info("service.stopped")
+
+    def checks(self) -> dict[str, health.Check]:
+        """Return what readiness depends on."""
+
+        async def mongo() -> bool:
+            await self.database.command("ping")
+            return True
+
+        async def kafka() -> bool:
+            return await self._broker.ping(timeout=2)
+
+        async def consumer() -> bool:
+            return self.consumer.assigned
+
+        return {"mongo": mongo, "kafka": kafka, "consumer": consumer}
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, or until the consumer must not go on.
+
+        :raises TooManyFailures: in the latter case
+        """
+        logging.set_up(service=self.name, level=self.settings.log_level)
+        await self.start()
+        server = health.server(
+            health.application(self.checks()),
+            host=self.settings.health_host,
+            port=self.settings.health_port,
+        )
+        serving = await server.serve_until_started()
+        announce(self.name, f"http://{self.settings.health_host}:{server.port}")
+        settle_garbage_collector()
+        try:
+            await until_told_to_stop(self.consumer.failed())
+        finally:
+            server.should_exit = True
+            await serving
+            await self.stop()
+
+
+def _broker(settings: ChassisSettings) -> KafkaBroker:
+    return KafkaBroker(
+        settings.kafka_bootstrap,
+        security=_security(settings),
+        logger=None,
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        graceful_timeout=15,
+    )
+
+
+def _security(settings: ChassisSettings) -> BaseSecurity | None:
+    arguments = settings.kafka_arguments()
+    context: Any = arguments.get("ssl_context")  # Any: faststream takes an SSLContext or None
+    if settings.kafka_security_protocol in {"PLAINTEXT", "SSL"}:
+        return BaseSecurity(ssl_context=context) if context else None
+    kinds = {
+        "PLAIN": SASLPlaintext,
+        "SCRAM-SHA-256": SASLScram256,
+        "SCRAM-SHA-512": SASLScram512,
+    }
+    return kinds[settings.kafka_security_sasl_mechanism](
+        username=settings.kafka_security_username,
+        password=settings.kafka_security_password.get_secret_value(),
+        ssl_context=context,
+        use_ssl=context is not None,
+    )
+
+
+def announce(name: str, url: str) -> None:
+    """Tell whoever started this process, on standard output, that it serves and where."""
+    log.info("service.ready", url=url, pid=os.getpid(), name=name)
+    sys.stdout.flush()
+
+
+def settle_garbage_collector() -> None:
+    """Freeze what start-up allocated: it cut the p99 from 23 to 6 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
+def told_to_stop() -> asyncio.Event:
+    """Return the event that SIGTERM and SIGINT set: one for all services of the process."""
+    return _told(asyncio.get_running_loop())
+
+
+@functools.cache
+def _told(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    return told
+
+
+async def until_told_to_stop(failure: Awaitable[None]) -> None:
+    """Return on SIGTERM or SIGINT; raise what `failure` raises."""
+    waiting = asyncio.create_task(told_to_stop().wait())
+    failing = asyncio.ensure_future(failure)
+    done, _ = await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if failing in done:
+        await failing
+    failing.cancel()

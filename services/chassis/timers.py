@@ -1,0 +1,93 @@
+"""Delayed messages: kept in `timers`, sent when due by whichever process holds the lease.
+
+There is no other clockwork: deadlines, step time-outs and clean-up are all delayed messages. A
+message may be sent twice when its sender dies between sending and deleting; its id tells.
+"""
+
+import asyncio
+import os
+import socket
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from services.chassis import inbox, metrics
+from services.chassis.clock import Clock
+from services.chassis.kafka import Producer
+from services.chassis.mongo import Database
+
+LEASE = timedelta(seconds=6)
+RENEW = 2.0
+POLL = 0.25
+AT_ONCE = 500
+
+log = structlog.get_logger()
+
+
+class Timers:
+    """Sends what is due, if this process is the one that does."""
+
+    def __init__(self, database: Database, producer: Producer, clock: Clock) -> None:
+        self._timers = database["timers"]
+        self._leases = database["leases"]
+        self._producer = producer
+        self._clock = clock
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+        self._task: asyncio.Task[None] | None = None
+
+    async def prepare(self) -> None:
+        """Create the index by which due messages are found."""
+        await self._timers.create_index([("at", 1)])
+
+    def start(self) -> None:
+        """Begin to compete for the lease."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop, and let another process take over at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self._leases.delete_one({"_id": "timers", "owner": self._owner})
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        leading_until = 0.0
+        while True:
+            try:
+                if loop.time() >= leading_until - LEASE.total_seconds() + RENEW:
+                    leading_until = (
+                        loop.time() + LEASE.total_seconds() if await self._lead() else 0.0
+                    )
+                if leading_until > loop.time():
+                    while await self.send_due() == AT_ONCE:
+                        continue
+            except PyMongoError as error:
+                log.warning("timers.waiting", error=type(error).__name__)
+            await asyncio.sleep(POLL if leading_until else RENEW)
+
+    async def _lead(self) -> bool:
+        now = self._clock.now()
+        try:
+            found = await self._leases.find_one_and_update(
+                {"_id": "timers", "$or": [{"owner": self._owner}, {"until": {"$lte": now}}]},
+                {"$set": {"owner": self._owner, "until": now + LEASE}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:
+            return False
+        return bool(found and found["owner"] == self._owner)
+
+    async def send_due(self) -> int:
+        """Send up to 500 messages whose time has come, the oldest first; return how many."""
+        cursor = self._timers.find({"at": {"$lte": self._clock.now()}}).sort("at", 1)
+        due = await cursor.limit(AT_ONCE).to_list(None)
+        if due:
+            await self._producer.send([inbox.from_bytes(found["m"]) for found in due])
+            await self._timers.delete_many({"_id": {"$in": [found["_id"] for found in due]}})
+            metrics.timers_sent.inc(len(due))
+        return len(due)

@@ -1,0 +1,533 @@
+"""One batch, one transaction: documents, inbox marks, outgoing messages, timers and calls.
+
+A handler sees a `UnitOfWork`, which is one message's view of the batch: it reads documents that
+were loaded for the whole batch, sees what earlier messages of the batch have saved, and stages its
+own changes, which are kept only if it returns.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+from pymongo import DeleteOne, InsertOne, UpdateOne
+
+from contracts.message import AnyMessage, Envelope, Message, derived
+from contracts.messages.replies import REPLIES, Reply
+from contracts.problems import Problem
+from contracts.settings import Configuration
+from services.chassis import inbox
+from services.chassis.document import AnyDocument, Document
+from services.chassis.faults import crash_point
+from services.chassis.inbox import Outcome
+from services.chassis.mongo import Bson, Client, Database, Session, transact
+
+# A little less than a record may have, for its key and headers.
+MAX_DATA = 10 * 1024 * 1024 - 64 * 1024
+
+MOST_AT_HAND = 512
+
+Operation = InsertOne[Bson] | UpdateOne | DeleteOne
+
+
+Key = tuple[type[Document], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All documents of a kind; for kinds of which there are few."""
+
+    kind: type[Document]
+
+
+Loads = Iterable[Key | Everything]
+
+
+class Missing(LookupError):
+    """No document of this kind has this id."""
+
+
+class TooLarge(ValueError):
+    """A message would pass what Kafka takes."""
+
+
+class Overtaken(Exception):
+    """Somebody else wrote a document of this batch first. The batch is handled again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the outside that the transaction promises to make (see `calls.py`)."""
+
+    id: UUID
+    kind: str
+    lane: str
+    target: str
+    request: bytes
+    at: datetime
+    correlation_id: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who makes a call: nobody else touches it before `until`. `number` orders its lane."""
+
+    number: int
+    owner: str | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[AnyMessage]):
+    """Who handles a message, and which documents it needs at hand.
+
+    `then` names the documents that only those of `loads` can tell: one more query for the batch,
+    and none where it names nothing new.
+    """
+
+    message: type[AnyMessage]
+    handler: "Callable[[AnyMessage, UnitOfWork], None]"
+    loads: Callable[[AnyMessage], Loads] = lambda _: ()
+    then: "Callable[[AnyMessage, Batch], Loads] | None" = None
+
+
+@dataclass
+class Batch:
+    """Everything one transaction will write, and what leaves after it."""
+
+    now: datetime
+    configuration: Configuration
+    originals: dict[Key, Document | None] = field(default_factory=dict)
+    current: dict[Key, Document | None] = field(default_factory=dict)
+    id: UUID = field(default_factory=uuid4)
+    patches: list[tuple[str, UpdateOne]] = field(default_factory=list)
+    outgoing: list[Envelope] = field(default_factory=list)
+    replies: list[Envelope] = field(default_factory=list)
+    short_replies: list[Envelope] = field(default_factory=list)
+    timers: list[tuple[datetime, Envelope]] = field(default_factory=list)
+    cancelled: list[UUID] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    leases: list[tuple[Call, Lease]] = field(default_factory=list)
+    marks: list[Bson] = field(default_factory=list)
+    finished_calls: list[tuple[UUID, Bson | None]] = field(default_factory=list)
+    dead_letters: list[Bson] = field(default_factory=list)
+
+    def find(self, kind: type[AnyDocument], id_: str) -> AnyDocument | None:
+        """Return the document as the batch has it so far."""
+        key = (kind, id_)
+        if key in self.current:
+            found = self.current[key]
+        elif key in self.originals:
+            found = self.originals[key]
+        else:
+            raise LookupError(f"{kind.__name__} {id_!r} was not loaded; add it to the route")
+        return found if isinstance(found, kind) else None
+
+    def announce(self) -> None:
+        """Add the events that changed documents announce about themselves.
+
+        The id derives from document and revision, the cause is the batch's last message.
+        """
+        for (kind, id_), after in self.current.items():
+            if after is None or kind.announce is Document.announce:
+                continue
+            before = self.originals.get((kind, id_))
+            for index, message in enumerate(after.announce(before)):
+                cause = self.marks[-1]["_id"] if self.marks else self.id
+                self.outgoing.append(
+                    Envelope(
+                        id=derived(cause, f"{kind.collection}/{id_}/{after.revision}/{index}"),
+                        type=message.type,
+                        topic=message.topic,
+                        key=message.key,
+                        data=message.data(),
+                        time=self.now,
+                        correlation_id=str(cause),
+                        causation_id=str(cause),
+                        sequence=message.sequence_number,
+                    )
+                )
+
+    @property
+    def owed(self) -> list[Envelope]:
+        """What a crash after the commit must not lose."""
+        return self.outgoing + self.short_replies
+
+    @property
+    def leaving(self) -> list[Envelope]:
+        """What goes to Kafka now."""
+        return self.outgoing + self.replies
+
+
+class UnitOfWork:
+    """What a handler may do to the world. Nothing happens until the handler returns."""
+
+    __slots__ = ("_batch", "_position", "_staged", "envelope", "outcome", "staged_batch")
+
+    def __init__(self, batch: Batch, envelope: Envelope) -> None:
+        self._batch = batch
+        self._staged: dict[Key, Document | None] = {}
+        self._position = 0
+        self.envelope = envelope
+        self.outcome: Outcome | None = None
+        self.staged_batch = Batch(batch.now, batch.configuration, id=batch.id)
+
+    @property
+    def now(self) -> datetime:
+        """The time of the batch, UTC, to the millisecond."""
+        return self._batch.now
+
+    @property
+    def configuration(self) -> Configuration:
+        """The settings in force for the whole batch."""
+        return self._batch.configuration
+
+    def find(self, kind: type[AnyDocument], id_: str) -> AnyDocument | None:
+        """Return the document as it stands after all earlier messages, or None.
+
+        :raises LookupError: if the route did not ask for it to be loaded
+        """
+        if (kind, id_) in self._staged:
+            staged = self._staged[kind, id_]
+            return staged if isinstance(staged, kind) else None
+        return self._batch.find(kind, id_)
+
+    def get(self, kind: type[AnyDocument], id_: str) -> AnyDocument:
+        """Return the document as it stands after all earlier messages.
+
+        :raises Missing: if there is none
+        """
+        found = self.find(kind, id_)
+        if found is None:
+            raise Missing(kind.__name__)
+        return found
+
+    def all(self, kind: type[AnyDocument]) -> list[AnyDocument]:
+        """Return every document of a kind that was loaded with `Everything`, in order of id."""
+        keys = {key for key in (*self._batch.originals, *self._batch.current) if key[0] is kind}
+        keys.update(key for key in self._staged if key[0] is kind)
+        found = (self.find(kind, id_) for _, id_ in sorted(keys, key=lambda key: key[1]))
+        return [document for document in found if document is not None]
+
+    def save(self, document: Document) -> None:
+        """Keep the document's new state. A document that was not there before is inserted."""
+        self._staged[type(document), document.id] = document
+
+    def delete(self, document: Document) -> None:
+        """Remove the document."""
+        self._staged[type(document), document.id] = None
+
+    def patch(self, kind: type[Document], id_: str, update: Bson) -> None:
+        """Apply a MongoDB update to a document without reading it. No revision guards it."""
+        self.staged_batch.patches.append((kind.collection, UpdateOne({"_id": id_}, update)))
+
+    def send(self, *messages: Message, not_before: datetime | None = None) -> UUID:
+        """Publish the messages after the transaction, in this order.
+
+        With `not_before` they wait in `timers` until then. Returns the id of the last one, by
+        which `cancel` takes a waiting message back.
+        """
+        last = self.envelope.id
+        for message in messages:
+            envelope = self._sealed(message)
+            last = envelope.id
+            if not_before is None:
+                self.staged_batch.outgoing.append(envelope)
+            else:
+                self.staged_batch.timers.append((not_before, envelope))
+        return last
+
+    def cancel(self, timer: UUID) -> None:
+        """Take back a message that waits in `timers`; harmless if it has left."""
+        self.staged_batch.cancelled.append(timer)
+
+    def call(self, kind: str, request: BaseModel, *, lane: str, target: str) -> UUID:
+        """Promise one request to the outside; returns its id, which is its idempotency key.
+
+        Calls of one lane are made strictly one after the other, in the order of their promises.
+        """
+        self._position += 1
+        id_ = derived(self.envelope.id, self._position)
+        self.staged_batch.calls.append(
+            Call(
+                id=id_,
+                kind=kind,
+                lane=lane,
+                target=target,
+                request=request.__pydantic_serializer__.to_json(request, exclude_none=True),
+                at=self.now,
+                correlation_id=self.envelope.correlation_id,
+                traceparent=self.envelope.traceparent,
+            )
+        )
+        return id_
+
+    def reply(
+        self,
+        status: int,
+        *,
+        body: bytes | None = None,
+        problem: Problem | None = None,
+        order_id: str | None = None,
+        version: int | None = None,
+    ) -> None:
+        """Answer the command in hand: to whoever waits, and for good in the inbox mark."""
+        slug = problem.slug if problem is not None else None
+        self.outcome = Outcome(status, slug, order_id, version)
+        self.answer(
+            Reply(
+                command_id=self.envelope.correlation_id,
+                status_code=status,
+                problem=problem,
+                order_id=order_id,
+                version=version,
+            ),
+            body=body,
+            reply_to=self.envelope.reply_to,
+        )
+
+    def accept(self, order_id: str) -> None:
+        """Record that the command in hand began something whose answer comes later."""
+        self.outcome = Outcome(202, order_id=order_id)
+
+    def answer(self, reply: Reply, *, body: bytes | None, reply_to: int | None) -> None:
+        """Send an answer to a command that an earlier message brought; nobody waits: nothing."""
+        if reply_to is None:
+            return
+        self._position += 1
+        short = Envelope(
+            id=derived(self.envelope.id, self._position),
+            type=Reply.type,
+            topic=REPLIES,
+            key=reply.command_id,
+            data=reply.data(),
+            time=self.now,
+            correlation_id=reply.command_id,
+            causation_id=str(self.envelope.id),
+            traceparent=self.envelope.traceparent,
+            partition=reply_to,
+        )
+        full = short
+        if body is not None:
+            full = Envelope(
+                **{name: getattr(short, name) for name in Envelope.__slots__ if name != "data"},
+                data=reply.with_body(body),
+            )
+        self.staged_batch.replies.append(full)
+        self.staged_batch.short_replies.append(short)
+
+    def _sealed(self, message: Message) -> Envelope:
+        self._position += 1
+        cause = self.envelope
+        id_ = derived(cause.id, self._position)
+        data = message.sealed(id_)
+        if len(data) > MAX_DATA:
+            raise TooLarge(message.type)
+        return Envelope(
+            id=id_,
+            type=message.type,
+            topic=message.topic,
+            key=message.key,
+            data=data,
+            time=self._batch.now,
+            correlation_id=cause.correlation_id,
+            causation_id=str(cause.id),
+            sequence=message.sequence_number,
+            traceparent=cause.traceparent,
+        )
+
+    def merge(self, *, marked: bool = True) -> None:
+        """Make what was staged part of the batch, and mark the message as handled."""
+        batch, staged = self._batch, self.staged_batch
+        batch.current.update(self._staged)
+        batch.patches += staged.patches
+        batch.outgoing += staged.outgoing
+        batch.replies += staged.replies
+        batch.short_replies += staged.short_replies
+        batch.timers += staged.timers
+        batch.cancelled += staged.cancelled
+        batch.calls += staged.calls
+        if marked:
+            batch.marks.append(
+                inbox.mark(self.envelope.id, batch=batch.id, at=batch.now, outcome=self.outcome)
+            )
+
+
+class Store:
+    """Loads the documents of a batch and commits it. One a service."""
+
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        service: str,
+        lease: "Callable[[Call], Lease]",
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._service = service
+        self._lease = lease
+        self._at_hand: dict[Key, Document] = {}
+
+    def forget(self) -> None:
+        """Drop what is kept in memory: others may have written it meanwhile."""
+        self._at_hand.clear()
+
+    async def load(self, batch: Batch, wanted: Iterable[Key | Everything]) -> None:
+        """Bring the documents into the batch: one query a kind."""
+        ids: dict[type[Document], set[str]] = {}
+        for one in wanted:
+            if isinstance(one, Everything):
+                await self._fetch(batch, one.kind, {})
+            elif one not in batch.originals:
+                known = self._at_hand.get(one)
+                if known is not None:
+                    batch.originals[one] = known
+                else:
+                    ids.setdefault(one[0], set()).add(one[1])
+        for kind, names in ids.items():
+            batch.originals.update(dict.fromkeys((kind, name) for name in names))
+            await self._fetch(batch, kind, {"_id": {"$in": list(names)}})
+
+    async def _fetch(self, batch: Batch, kind: type[Document], query: Bson) -> None:
+        for stored in await self._database[kind.collection].find(query).to_list(None):
+            document = kind.from_bson(stored)
+            batch.originals[kind, document.id] = document
+
+    async def commit(self, batch: Batch) -> None:
+        """Write the whole batch in one transaction.
+
+        :raises Overtaken: if a document was written by somebody else since it was loaded
+        :raises PyMongoError: as the driver does; a duplicate mark says that a message of this
+            batch was handled before
+        """
+        batch.announce()
+        writes = _writes(batch)
+        patches: dict[str, list[UpdateOne]] = {}
+        for collection, update in batch.patches:
+            patches.setdefault(collection, []).append(update)
+        service = self._service
+        batch.leases = [(call, self._lease(call)) for call in batch.calls]
+        inserts: dict[str, list[Bson]] = {
+            f"{service}_calls": [_call_document(call, lease) for call, lease in batch.leases],
+            "timers": [
+                {"_id": envelope.id, "at": at, "m": inbox.to_bytes(envelope)}
+                for at, envelope in batch.timers
+            ],
+            f"{service}_inbox": batch.marks,
+            f"{service}_outbox": inbox.outbox(batch.id, batch.owed, at=batch.now),
+            "dead_letters": batch.dead_letters,
+        }
+
+        async def write(session: Session) -> None:
+            for collection, (operations, expected) in writes.items():
+                result = await self._database[collection].bulk_write(
+                    operations, ordered=False, session=session
+                )
+                if result.matched_count + result.deleted_count < expected:
+                    raise Overtaken(collection)
+            for collection, updates in patches.items():
+                await self._database[collection].bulk_write(updates, ordered=True, session=session)
+            if batch.cancelled:
+                await self._database["timers"].delete_many(
+                    {"_id": {"$in": batch.cancelled}}, session=session
+                )
+            if batch.finished_calls:
+                await self._finish_calls(batch, session)
+            for collection, documents in inserts.items():
+                if documents:
+                    await self._database[collection].insert_many(
+                        documents, ordered=False, session=session
+                    )
+            crash_point("in_transaction")
+
+        try:
+            await transact(self._client, write)
+        except BaseException:
+            self.forget()
+            raise
+        self._remember(batch)
+
+    def _remember(self, batch: Batch) -> None:
+        """Keep at hand what the next messages will ask for; the revision guards every write."""
+        for key, after in batch.current.items():
+            if after is None or not after.at_hand:
+                self._at_hand.pop(key, None)
+                continue
+            before = batch.originals.get(key)
+            revision = (before.revision if before is not None else 0) + (after is not before)
+            self._at_hand[key] = after.model_copy(update={"revision": revision})
+        while len(self._at_hand) > MOST_AT_HAND:
+            self._at_hand.pop(next(iter(self._at_hand)))
+
+    async def _finish_calls(self, batch: Batch, session: Session) -> None:
+        done = [id_ for id_, change in batch.finished_calls if change is None]
+        changes: list[Operation] = [
+            UpdateOne({"_id": id_}, change)
+            for id_, change in batch.finished_calls
+            if change is not None
+        ]
+        collection = self._database[f"{self._service}_calls"]
+        if done:
+            await collection.delete_many({"_id": {"$in": done}}, session=session)
+        if changes:
+            await collection.bulk_write(changes, ordered=False, session=session)
+
+
+def _call_document(call: Call, lease: Lease) -> Bson:
+    return {
+        "_id": call.id,
+        "kind": call.kind,
+        "lane": call.lane,
+        "target": call.target,
+        "request": call.request,
+        "n": lease.number,
+        "at": lease.until,
+        "owner": lease.owner,
+        "promised": call.at,
+        "attempt": 0,
+        "correlation": call.correlation_id,
+        "trace": call.traceparent,
+    }
+
+
+def _writes(batch: Batch) -> Mapping[str, tuple[list[Operation], int]]:
+    """Return the operations by collection, with how many documents they must meet."""
+    writes: dict[str, tuple[list[Operation], int]] = {}
+    for (kind, id_), after in batch.current.items():
+        before = batch.originals.get((kind, id_))
+        if after is before:
+            continue
+        operations, expected = writes.get(kind.collection, ([], 0))
+        if before is None:
+            if after is None:
+                continue
+            operations.append(InsertOne({**after.to_bson(), "revision": 1}))
+        else:
+            guard = {"_id": id_, "revision": before.revision}
+            operations.append(
+                DeleteOne(guard) if after is None else UpdateOne(guard, _change(before, after))
+            )
+            expected += 1
+        writes[kind.collection] = (operations, expected)
+    return writes
+
+
+def _change(before: Document, after: Document) -> Bson:
+    """Return the update that turns the stored `before` into `after`.
+
+    Copies share what they did not change, so identity tells which fields to write.
+    """
+    old: Mapping[str, Any] = before.__dict__  # Any: a field holds whatever its type says
+    changed = {name for name, value in after.__dict__.items() if value is not old.get(name)}
+    changed -= {"id", "revision"}
+    written = after.to_bson(changed) if changed else {}
+    gone = [name for name in map(to_camel, changed) if name not in written]
+    update: Bson = {"$set": {**written, "revision": before.revision + 1}}
+    if gone:
+        update["$unset"] = dict.fromkeys(gone, "")
+    return update

@@ -1,0 +1,4 @@
+"""The sub-commands of `kontor`: one module each, imported only when it is called.
+
+A module has an `app`, the typer application of its sub-command.
+"""

@@ -1,0 +1,218 @@
+"""What the world is told when a run has ended: events, versions, and the answer (design 5, 11).
+
+One command may make several events; each has a consecutive sequence, and the order's version is
+the last of them (decided 11.1).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from contracts.messages.orders import (
+    Change,
+    OrderCancelled,
+    OrderCompleted,
+    OrderCreated,
+    OrderEvent,
+    OrderPaymentUpdated,
+    OrderStatusChanged,
+    OrderUpdated,
+    OrderWorkflowFailed,
+    StepStatus,
+)
+from contracts.order import Order
+from contracts.settings import Configuration
+from services.workflow.domain.order import OrderDocument, Run, StepResult, replaced
+from services.workflow.domain.run import Progress
+
+# operationId and category of each event, Omnium's where it has one (domain 5.6), ours from 900000.
+OPERATIONS: Final[dict[type[OrderEvent], tuple[int, str]]] = {
+    OrderCreated: (110106, "Created"),
+    OrderUpdated: (310100, "Updated"),
+    OrderStatusChanged: (310101, "Workflow"),
+    OrderCancelled: (900001, "Canceled"),
+    OrderCompleted: (900002, "Updated"),
+    OrderPaymentUpdated: (900003, "Updated"),
+    OrderWorkflowFailed: (900004, "Error"),
+}
+
+_SENTENCES: Final[dict[type[OrderEvent], str]] = {
+    OrderCreated: "The order was created",
+    OrderUpdated: "The order was updated",
+    OrderStatusChanged: "The status was changed",
+    OrderCancelled: "The order was cancelled",
+    OrderCompleted: "The order was completed",
+    OrderPaymentUpdated: "The payments were updated",
+    OrderWorkflowFailed: "The workflow failed",
+}
+
+# Members that change with every version say nothing about what happened.
+_UNTOLD: Final = frozenset({"modified", "modifiedBy", "version", "versionId"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event and the order after it as JSON."""
+
+    event: OrderEvent
+    order: bytes
+    version_id: str
+
+
+def order_bytes(order: Order) -> bytes:
+    """Return the order as clients read it."""
+    return order.__pydantic_serializer__.to_json(order, by_alias=True, exclude_none=True)
+
+
+def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
+    progress: Progress,
+    run: Run,
+    *,
+    before: Order | None,
+    now: datetime,
+    configuration: Configuration,
+    seed: str,
+) -> tuple[OrderDocument, list[Told]]:
+    """Return the order with its new version, and one event after another.
+
+    `seed` is something unique to this change, from which the opaque version ids are made.
+    """
+    kinds = list(_kinds(progress, run, before, configuration))
+    document = progress.document
+    version = document.version + len(kinds)
+    version_id = f"{version}-{seed[:12]}"
+    order = replaced(
+        document.order,
+        version=version,
+        version_id=version_id,
+        modified=now,
+        modified_by=run.user,
+    )
+    document = document.model_copy(update={"order": order, "version": version})
+    body = order_bytes(order)
+    changes = () if before is None else tuple(differences(before, order))
+    told = [
+        Told(
+            _event(kind, order, run, changes, document.version - len(kinds) + 1 + place, now),
+            body,
+            version_id,
+        )
+        for place, kind in enumerate(kinds)
+    ]
+    return document, told
+
+
+def _kinds(
+    progress: Progress, run: Run, before: Order | None, configuration: Configuration
+) -> Iterator[type[OrderEvent]]:
+    order = progress.document.order
+    if run.is_first:
+        yield OrderCreated
+    elif before is not None and before.status != order.status:
+        yield OrderStatusChanged
+        kind = configuration.order_type(order.order_type)
+        status = kind.status(order.status) if kind is not None else None
+        if status is not None and status.is_canceled_status:
+            yield OrderCancelled
+        if status is not None and status.is_delivered_status:
+            yield OrderCompleted
+    elif not progress.aborted:
+        yield OrderUpdated
+    if before is not None and _payments(before) != _payments(order):
+        yield OrderPaymentUpdated
+    if progress.aborted or progress.errors:
+        yield OrderWorkflowFailed
+
+
+def _payments(order: Order) -> Sequence[object]:
+    return (order.order_form.payments if order.order_form else None) or ()
+
+
+def _event(  # noqa: PLR0913, PLR0917 - an event has this many facts
+    kind: type[OrderEvent],
+    order: Order,
+    run: Run,
+    changes: tuple[Change, ...],
+    sequence: int,
+    now: datetime,
+) -> OrderEvent:
+    operation, category = OPERATIONS[kind]
+    shipments = (order.order_form.shipments if order.order_form else None) or ()
+    return kind(
+        order_id=order.id,
+        sequence=sequence,
+        operation_id=operation,
+        category=category,
+        timestamp=now,
+        message=_SENTENCES[kind],
+        sub_class_name=order.order_type,
+        object_id=order.id,
+        object_number=order.order_number,
+        market=order.market_id,
+        store_id=order.store_id,
+        user=run.user,
+        user_id=run.user,
+        status=order.status,
+        previous_status=run.status_before,
+        is_error=kind is OrderWorkflowFailed,
+        origin=run.origin,
+        tags=tuple(order.tags or ()),
+        external_ids=tuple(order.external_ids or ()),
+        properties=tuple(order.properties or ()),
+        changes=changes,
+        warehouses=tuple(
+            dict.fromkeys(one.warehouse_code for one in shipments if one.warehouse_code)
+        ),
+    )
+
+
+# -- what changed ----------------------------------------------------------------------------------
+
+
+def differences(before: Order, after: Order) -> Iterator[Change]:
+    """Yield each member that changed, by its path, with what it was and is."""
+    yield from _compare("", _plain(before), _plain(after))
+
+
+def _plain(order: Order) -> dict[str, Any]:  # Any: JSON
+    # Two lines share everything they did not change, so comparing plain values is enough.
+    return order.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _compare(path: str, old: Any, new: Any) -> Iterator[Change]:  # noqa: ANN401 - JSON values
+    if old == new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in {**old, **new}:
+            if path or name not in _UNTOLD:
+                inner = f"{path}.{name}" if path else name
+                yield from _compare(inner, old.get(name), new.get(name))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for place, (left, right) in enumerate(zip(old, new, strict=True)):
+            yield from _compare(f"{path}[{place}]", left, right)
+    else:
+        yield Change(path=path, from_=old, to=new)
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+def run_result(order: bytes, results: Sequence[StepResult], *, aborted: bool) -> bytes:
+    """Return a workflow execution result around the order (S3; union of domain 3 no. 9)."""
+    successful = not aborted and not any(one.action_status is StepStatus.ERROR for one in results)
+    rest = to_json(
+        {
+            "isAborted": aborted,
+            "orderActionExecutionResults": [
+                one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in results
+            ],
+            "workflowExecutionResult": {
+                "isSuccessful": successful,
+                "executedSteps": [one.action_type for one in results],
+            },
+        }
+    )
+    return b'{"order":' + order + b"," + rest[1:]

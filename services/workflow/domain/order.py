@@ -1,0 +1,166 @@
+"""The documents of the workflow service: the order with its run, and what happened to it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from contracts.messages.orders import StepStatus
+from contracts.order import Order
+from contracts.stored import order_document, order_model
+from services.chassis.document import Bson, Document
+
+QUEUED = "Queued"
+DELETED = "Deleted"
+
+
+class Part(BaseModel):
+    """A value inside a document."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class StepResult(Part):
+    """What became of a step (S3, action result model)."""
+
+    action_type: str
+    action_status: StepStatus
+    error_reason: str | None = None
+    cancel_workflow: bool = False
+    is_invisible: bool = False
+    translate_key: str | None = None
+
+
+class Undo(Part):
+    """Something the run did that an abort takes back."""
+
+    step: str
+    payment_ids: tuple[str, ...] = ()
+
+
+class Run(Part):
+    """One execution of the steps of a status; it stands on the order until it ends.
+
+    `plan` names the steps in order, `position` is the one in hand. While a step of another service
+    is awaited, `waiting_for` names it.
+    """
+
+    id: str
+    command_id: str
+    reply_to: int | None = None
+    status: str
+    status_before: str | None = None
+    is_first: bool = False
+    plan: tuple[str, ...] = ()
+    position: int = 0
+    depth: int = 0
+    waiting_for: str | None = None
+    since: datetime
+    deadline: datetime | None = None
+    timer: UUID | None = None
+    results: tuple[StepResult, ...] = ()
+    undo: tuple[Undo, ...] = ()
+    before: bytes | None = None
+    """The order as it was last announced, compressed; only where a later run waits."""
+    user: str
+    origin: str
+    traceparent: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step ended in an error."""
+        return any(one.action_status is StepStatus.ERROR for one in self.results)
+
+
+class OrderDocument(Document):
+    """An order as it is kept.
+
+    `version` is the sequence number of its last event. While a run waits the order may be ahead of
+    its version: what the run changes is announced when it ends.
+    """
+
+    collection: ClassVar[str] = "orders"
+
+    order: Order
+    version: int = 0
+    run: Run | None = None
+    last_run: str | None = None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a run waits, so that the next message is on its way."""
+        return self.run is not None
+
+    def to_bson(self, only: set[str] | None = None) -> Bson:
+        """Return the stored form; a shipment's lines are references (domain 3 no. 48)."""
+        stored: Bson = {}
+        if only is None or "order" in only:
+            stored["order"] = order_document(self.order)
+        if only is None:
+            stored["_id"] = self.id
+        if only is None or "version" in only:
+            stored["version"] = self.version
+        if (only is None or "run" in only) and self.run is not None:
+            stored["run"] = self.run.model_dump(by_alias=True, exclude_none=True)
+        if (only is None or "last_run" in only) and self.last_run is not None:
+            stored["lastRun"] = self.last_run
+        return stored
+
+    @classmethod
+    def from_bson(cls, stored: Bson) -> "OrderDocument":
+        """Read the stored form."""
+        run = stored.get("run")
+        return cls.model_construct(
+            id=stored["_id"],
+            revision=stored["revision"],
+            order=order_model(stored["order"]),
+            version=stored["version"],
+            run=Run.model_validate(run) if run is not None else None,
+            last_run=stored.get("lastRun"),
+        )
+
+
+class VersionDocument(Document):
+    """One event of an order with the order after it; the order's history and its event log."""
+
+    collection: ClassVar[str] = "order_versions"
+
+    order_id: str
+    version: int
+    version_id: str
+    at: datetime
+    type: str
+    command_id: str
+    status_code: int
+    is_aborted: bool = False
+    results: tuple[StepResult, ...] = ()
+    user: str
+    event: bytes
+    order: bytes
+
+
+def version_key(order_id: str, version: int) -> str:
+    """Return the id of a version: versions of an order sort by number."""
+    return f"{order_id}/{version:010d}"
+
+
+def replaced(order: Order, **changes: object) -> Order:
+    """Return the order with these members changed."""
+    return order.model_copy(update=changes)
+
+
+def with_form(order: Order, **changes: object) -> Order:
+    """Return the order with these members of its form changed."""
+    if order.order_form is None:
+        return order
+    return order.model_copy(update={"order_form": order.order_form.model_copy(update=changes)})
+
+
+def appended(items: Sequence[Any] | None, *more: object) -> list[Any]:
+    """Return a list of the order with more items; Any: of whatever the list holds."""
+    return [*(items or ()), *more]

@@ -1,0 +1,219 @@
+"""Placing an order: what is filled in when it is empty, and the run of its first status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from contracts.message import derived
+from contracts.messages.orders import PlaceOrder
+from contracts.note import EntityError, ExternalId
+from contracts.order import Order, OrderForm
+from contracts.order_line import OrderLine
+from contracts.payment import Payment
+from contracts.problems import problem
+from contracts.settings import Configuration, OrderType
+from contracts.shipment import Shipment
+from services.chassis.outcomes import Refused
+from services.workflow.domain.calculate import calculate
+from services.workflow.domain.order import QUEUED, OrderDocument, Run, appended
+from services.workflow.domain.run import Progress, enter, pricing, start
+
+AWAITING_INVENTORY: Final = "AwaitingInventory"
+FIRST_STATUS: Final = "New"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The command that a run answers."""
+
+    id: UUID
+    command_id: str
+    reply_to: int | None
+    traceparent: str | None
+
+
+def place(
+    existing: OrderDocument | None,
+    command: PlaceOrder,
+    cause: Cause,
+    *,
+    now: datetime,
+    configuration: Configuration,
+) -> Progress:
+    """Store a new order and take its first run as far as it goes.
+
+    Until that run has ended the order's status is Queued (domain 3 no. 6).
+
+    :raises Refused: duplicate-order-id, if the order exists
+    """
+    if existing is not None:
+        raise Refused(problem("duplicate-order-id"))
+    kind = configuration.order_type(command.order.order_type)
+    order = filled(command.order, kind, cause, now=now, configuration=configuration)
+    order = calculate(order, pricing(order, configuration))
+    status = order.status or FIRST_STATUS
+    known = kind.status(status) if kind is not None else None
+    order = enter(order, known, status, now)
+    run = Run(
+        id=str(cause.id),
+        command_id=cause.command_id,
+        reply_to=cause.reply_to,
+        status=known.name if known is not None else status,
+        is_first=True,
+        since=now,
+        user=command.user,
+        origin=command.origin,
+        traceparent=cause.traceparent,
+    )
+    document = OrderDocument(id=order.id, order=order)
+    progress = start(document, run, now=now, configuration=configuration)
+    if progress.ended is None:
+        queued = progress.document.order.model_copy(update={"status": QUEUED})
+        waiting = progress.document.model_copy(update={"order": queued})
+        return Progress(waiting, progress.messages)
+    return progress
+
+
+def filled(
+    order: Order,
+    kind: OrderType | None,
+    cause: Cause,
+    *,
+    now: datetime,
+    configuration: Configuration,
+) -> Order:
+    """Return the order with what a client may leave out (domain 6.3, 3 nos 47 and 48).
+
+    What nobody may be sure of (an unknown market, store, type or status) is accepted and noted as a
+    Warning among the order's errors (decided 1.5).
+    """
+    market = configuration.market(order.market_id)
+    settings = configuration.order_settings
+    initial = kind.initial() if kind is not None else None
+    changes: dict[str, object] = {
+        "order_type": order.order_type or (kind.name if kind is not None else None),
+        "status": order.status or (initial.name if initial is not None else FIRST_STATUS),
+        "order_number": order.order_number or order.id,
+        "customer_number": order.customer_number or order.customer_id,
+        "customer_type": order.customer_type
+        or (market.default_customer_type if market is not None else None),
+        "billing_currency": order.billing_currency
+        or (market.currency if market is not None else None)
+        or settings.default_currency_code,
+        "created": order.created or now,
+        "modified": now,
+        "order_form": _form(order.order_form or OrderForm(), order, cause),
+    }
+    provider = kind.default_external_id_provider if kind is not None else None
+    if provider and not any(one.provider_name == provider for one in order.external_ids or ()):
+        changes["external_ids"] = appended(
+            order.external_ids, ExternalId(id=order.id, provider_name=provider)
+        )
+    doubts = _doubts(order, kind, configuration)
+    if doubts:
+        changes["errors"] = appended(
+            order.errors,
+            *(
+                EntityError(
+                    key=key, message=message, severity="Warning", status="New", occurred=now
+                )
+                for key, message in doubts.items()
+            ),
+        )
+    return order.model_copy(update=changes)
+
+
+def _doubts(
+    order: Order, kind: OrderType | None, configuration: Configuration
+) -> Mapping[str, str]:
+    doubts: dict[str, str] = {}
+    if configuration.market(order.market_id) is None:
+        doubts["marketId"] = f"no market {order.market_id!r} is configured"
+    if configuration.store(order.store_id) is None:
+        doubts["storeId"] = f"no store {order.store_id!r} is configured"
+    if kind is None:
+        doubts["orderType"] = f"no order type {order.order_type!r} is configured; no workflow runs"
+    elif order.status and kind.status(order.status) is None:
+        doubts["status"] = f"{kind.name} has no status {order.status!r}; no workflow runs"
+    return doubts
+
+
+def _form(form: OrderForm, order: Order, cause: Cause) -> OrderForm:
+    lines = _lines(form)
+    by_id = {line.line_item_id: line for line in lines}
+    shipments = [
+        shipment.model_copy(
+            update={
+                "status": shipment.status or AWAITING_INVENTORY,
+                "order_status": shipment.order_status or FIRST_STATUS,
+                "line_items": [
+                    _reference(by_id[line.line_item_id], line) for line in shipment.line_items or ()
+                ],
+            }
+        )
+        for shipment in form.shipments or _default_shipment(order, lines)
+    ]
+    payments = [
+        payment
+        if payment.id
+        else payment.model_copy(update={"id": str(derived(cause.id, f"payment/{position}"))})
+        for position, payment in enumerate(form.payments or ())
+    ]
+    return form.model_copy(
+        update={
+            "line_items": lines,
+            "shipments": shipments,
+            "payments": [_dated(payment, order.created) for payment in payments],
+        }
+    )
+
+
+def _dated(payment: Payment, created: datetime | None) -> Payment:
+    if payment.created is not None or created is None:
+        return payment
+    return payment.model_copy(update={"created": created})
+
+
+def _lines(form: OrderForm) -> Sequence[OrderLine]:
+    """Return the form's lines, with those lifted that stand only on a shipment."""
+    lines = [_counted(line) for line in form.line_items or ()]
+    known = {line.line_item_id for line in lines}
+    for shipment in form.shipments or ():
+        for line in shipment.line_items or ():
+            if line.line_item_id not in known:
+                known.add(line.line_item_id)
+                lines.append(_counted(line))
+    return lines
+
+
+def _counted(line: OrderLine) -> OrderLine:
+    """Return the line with its quantity, from the selected unit where only that was sent."""
+    units, factor = line.selected_unit_quantity, line.selected_unit_conversion_factor
+    if line.quantity is None and units is not None and factor is not None:
+        return line.model_copy(update={"quantity": units * factor})
+    if line.quantity is None:
+        return line.model_copy(update={"quantity": Decimal(0)})
+    return line
+
+
+def _reference(line: OrderLine, reference: OrderLine) -> OrderLine:
+    """Return the form's line as this shipment has it: with the shipment's quantity."""
+    if reference.quantity is None or reference.quantity == line.quantity:
+        return line
+    return line.model_copy(update={"quantity": reference.quantity})
+
+
+def _default_shipment(order: Order, lines: Sequence[OrderLine]) -> list[Shipment]:
+    if not lines:
+        return []
+    return [
+        Shipment(
+            shipment_id="1",
+            warehouse_code=order.store_id,
+            line_items=list(lines),
+            address=order.billing_address,
+        )
+    ]

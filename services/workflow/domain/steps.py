@@ -1,0 +1,479 @@
+"""The registry of workflow steps: name, aliases, what a step does, what undoes it (domain 5.2).
+
+A step either finishes at once or asks another service and waits for its StepFinished.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from contracts.message import Message
+from contracts.messages.inventory import ReduceStock, ReleaseStock, ReserveStock, StockLine
+from contracts.messages.notifications import NotifiedLine, SendNotification
+from contracts.messages.orders import StepStatus
+from contracts.messages.payments import (
+    AuthorizePayment,
+    CapturePayment,
+    CreditPayment,
+    PaymentOperation,
+    VoidPayment,
+)
+from contracts.order import Order
+from contracts.order_line import OrderLine
+from contracts.payment import Payment
+from contracts.settings import Configuration, UnknownConnector, WorkflowStep
+from contracts.shipment import Shipment
+from services.workflow.domain.order import Run, replaced, with_form
+
+ZERO: Final = Decimal(0)
+COUNTED: Final = frozenset({"Processed", "Paid", "Approved"})
+RELEASED: Final = "Released"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step may look at."""
+
+    order: Order
+    run: Run
+    step: WorkflowStep
+    now: datetime
+    configuration: Configuration
+    after_saving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The step has ended."""
+
+    order: Order | None = None
+    status: StepStatus = StepStatus.SUCCESS
+    reason: str | None = None
+    next_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Another service must answer before the run goes on.
+
+    `payment_ids` are the payments whose money an abort has to give back.
+    """
+
+    messages: Sequence[Message]
+    payment_ids: tuple[str, ...] = ()
+
+
+Act = Callable[[Context], Finished | Asked]
+TakeBack = Callable[[Order, Sequence[str], Configuration], Sequence[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of the registry. `cancels` says whether an error ends the run by itself."""
+
+    name: str
+    act: Act
+    aliases: tuple[str, ...] = ()
+    undo: TakeBack | None = None
+    cancels: bool = False
+    asks: bool = field(default=False)
+
+
+# -- stock -----------------------------------------------------------------------------------------
+
+
+def open_quantity(line: OrderLine) -> Decimal:
+    """Return what is ordered and not cancelled (domain 6, n = q - c)."""
+    return (line.quantity or ZERO) - (line.canceled_quantity or ZERO)
+
+
+def shipped_lines(order: Order) -> Iterator[tuple[Shipment, OrderLine]]:
+    """Yield every line of every shipment that has a SKU and is no virtual product."""
+    form = order.order_form
+    for shipment in (form.shipments if form else None) or ():
+        for line in shipment.line_items or ():
+            if line.code and not line.is_virtual_product:
+                yield shipment, line
+
+
+def _stock_lines(
+    order: Order, keep: Callable[[Shipment, OrderLine], bool] = lambda _shipment, _line: True
+) -> tuple[StockLine, ...]:
+    return tuple(
+        StockLine(
+            line_item_id=line.line_item_id,
+            sku=line.code or "",
+            warehouse_code=shipment.warehouse_code or order.store_id,
+            quantity=quantity,
+            shipment_id=shipment.shipment_id,
+        )
+        for shipment, line in shipped_lines(order)
+        if (quantity := open_quantity(line)) > 0 and keep(shipment, line)
+    )
+
+
+def _reserve(context: Context) -> Finished | Asked:
+    lines = _stock_lines(context.order)
+    if not lines:
+        return Finished()
+    return Asked(
+        [
+            ReserveStock(
+                order_id=context.order.id,
+                run_id=context.run.id,
+                step=context.run.position,
+                lines=lines,
+                require_all=(context.step.property("RequireAll") or "").casefold() == "true",
+            )
+        ]
+    )
+
+
+def _unreserve(order: Order, _payments: Sequence[str], _: Configuration) -> Sequence[Message]:
+    return [ReleaseStock(order_id=order.id)]
+
+
+def _release(context: Context) -> Finished | Asked:
+    return Asked(
+        [ReleaseStock(order_id=context.order.id, run_id=context.run.id, step=context.run.position)]
+    )
+
+
+def _reduce(context: Context) -> Finished | Asked:
+    lines = _stock_lines(context.order, lambda shipment, _line: shipment.status == RELEASED)
+    if not lines:
+        return Finished(status=StepStatus.WARNING, reason=f"no shipment has the status {RELEASED}")
+    return Asked(
+        [
+            ReduceStock(
+                order_id=context.order.id,
+                run_id=context.run.id,
+                step=context.run.position,
+                lines=lines,
+            )
+        ]
+    )
+
+
+# -- money -----------------------------------------------------------------------------------------
+
+
+def _payments(order: Order) -> list[Payment]:
+    form = order.order_form
+    return list((form.payments if form else None) or ())
+
+
+def _operation(
+    order: Order, payment: Payment, amount: Decimal, configuration: Configuration
+) -> PaymentOperation:
+    connector = configuration.connector_for(order.market_id, payment.payment_method_name)
+    return PaymentOperation(
+        payment_id=payment.id or payment.transaction_id,
+        transaction_id=payment.transaction_id or None,
+        payment_method_name=payment.payment_method_name,
+        amount=amount,
+        currency=order.billing_currency or "",
+        connector_id=connector.connector_id if connector else None,
+        shipment_id=payment.shipment_id,
+        reference=order.order_number,
+    )
+
+
+def _authorize(context: Context) -> Finished | Asked:
+    """Hold the money of payments that wait for it; what a client brought as held is done."""
+    order = context.order
+    concerned = [
+        payment
+        for payment in _payments(order)
+        if payment.transaction_type in {"Authorization", "AwaitingAuthorization"}
+    ]
+    if not concerned:
+        return Finished()
+    pending = [payment for payment in concerned if payment.status == "Pending"]
+    operations = tuple(
+        _operation(order, payment, payment.amount, context.configuration) for payment in pending
+    )
+    command = AuthorizePayment(
+        order_id=order.id,
+        run_id=context.run.id,
+        step=context.run.position,
+        operations=operations,
+    )
+    return Asked([command], tuple(operation.payment_id for operation in operations))
+
+
+def held(order: Order) -> list[tuple[Payment, Decimal]]:
+    """Return the authorizations that still hold money, in list order, with how much (domain 6.4).
+
+    A Void, Capture or ReleaseRemainingAuthorization belongs to the authorization with its
+    transaction id.
+    """
+    payments = [payment for payment in _payments(order) if payment.status in COUNTED]
+    used: dict[str, Decimal] = {}
+    for payment in payments:
+        if payment.transaction_type in {"Capture", "Void", "ReleaseRemainingAuthorization"}:
+            used[payment.transaction_id] = used.get(payment.transaction_id, ZERO) + payment.amount
+    found: list[tuple[Payment, Decimal]] = []
+    for payment in payments:
+        if payment.transaction_type == "Authorization":
+            gone = min(used.get(payment.transaction_id, ZERO), payment.amount)
+            if gone:
+                used[payment.transaction_id] -= gone
+            if payment.amount > gone:
+                found.append((payment, payment.amount - gone))
+    return found
+
+
+def captured(order: Order) -> list[tuple[Payment, Decimal]]:
+    """Return the captures and sales of which money is left to credit, with how much."""
+    payments = [payment for payment in _payments(order) if payment.status in COUNTED]
+    credited = sum(
+        (payment.amount for payment in payments if payment.transaction_type == "Credit"), ZERO
+    )
+    found: list[tuple[Payment, Decimal]] = []
+    for payment in payments:
+        if payment.transaction_type in {"Capture", "Sale", "Invoiced"}:
+            gone = min(credited, payment.amount)
+            credited -= gone
+            if payment.amount > gone:
+                found.append((payment, payment.amount - gone))
+    return found
+
+
+def _capture(context: Context) -> Finished | Asked:
+    """Charge what the order costs and is not charged yet, from the holds in list order."""
+    order = context.order
+    total = (order.order_form.total if order.order_form else None) or ZERO
+    already = sum(
+        (
+            payment.amount
+            for payment in _payments(order)
+            if payment.status in COUNTED
+            and payment.transaction_type in {"Capture", "Sale", "Invoiced"}
+        ),
+        ZERO,
+    )
+    owed = total - already
+    operations: list[PaymentOperation] = []
+    for payment, amount in held(order):
+        if owed <= 0:
+            break
+        part = min(amount, owed)
+        owed -= part
+        operations.append(_operation(order, payment, part, context.configuration))
+    if not operations:
+        if owed > 0:
+            return Finished(status=StepStatus.WARNING, reason="no authorized money is left")
+        return Finished()
+    return Asked(
+        [
+            CapturePayment(
+                order_id=order.id,
+                run_id=context.run.id,
+                step=context.run.position,
+                operations=tuple(operations),
+            )
+        ]
+    )
+
+
+def _cancel_payments(context: Context) -> Finished | Asked:
+    """Void what is held, credit what was captured (decided 7.3)."""
+    order, configuration = context.order, context.configuration
+    holds = held(order)
+    kind: type[VoidPayment | CreditPayment] = VoidPayment if holds else CreditPayment
+    parts = holds or captured(order)
+    if not parts:
+        return Finished()
+    return Asked(
+        [
+            kind(
+                order_id=order.id,
+                run_id=context.run.id,
+                step=context.run.position,
+                operations=tuple(
+                    _operation(order, payment, amount, configuration) for payment, amount in parts
+                ),
+            )
+        ]
+    )
+
+
+def _give_back(
+    order: Order, payment_ids: Sequence[str], configuration: Configuration
+) -> Sequence[Message]:
+    """Void the authorizations that this run asked for, whatever became of them."""
+    operations = tuple(
+        _operation(order, payment, payment.amount, configuration)
+        for payment in _payments(order)
+        if (payment.id or payment.transaction_id) in payment_ids
+        and payment.transaction_type in {"Authorization", "AwaitingAuthorization"}
+        and payment.status != "Failed"
+    )
+    return [VoidPayment(order_id=order.id, operations=operations)] if operations else []
+
+
+# -- the rest --------------------------------------------------------------------------------------
+
+
+def _notify(context: Context) -> Finished | Asked:
+    order = context.order
+    if order.is_notifications_disabled:
+        return Finished(status=StepStatus.WARNING, reason="notifications are disabled")
+    form = order.order_form
+    return Asked(
+        [
+            SendNotification(
+                order_id=order.id,
+                run_id=context.run.id,
+                step=context.run.position,
+                answer=not context.after_saving,
+                order_number=order.order_number or order.id,
+                order_type=order.order_type,
+                status=context.run.status,
+                market_id=order.market_id,
+                store_id=order.store_id,
+                recipient=order.customer_email,
+                recipient_name=order.customer_name,
+                currency=order.billing_currency,
+                total=form.total if form else None,
+                lines=tuple(
+                    NotifiedLine(
+                        name=line.display_name or line.code or line.line_item_id,
+                        quantity=line.quantity or ZERO,
+                        total=line.extended_price or ZERO,
+                    )
+                    for line in (form.line_items if form else None) or ()
+                ),
+            )
+        ]
+    )
+
+
+def _set_completed_date(context: Context) -> Finished:
+    order = context.order
+    return Finished(order if order.completed else replaced(order, completed=context.now))
+
+
+def _set_ready_for_pickup_date(context: Context) -> Finished:
+    return Finished(replaced(context.order, ready_for_pickup=context.now))
+
+
+def _set_canceled_date(context: Context) -> Finished:
+    form = context.order.order_form
+    lines = [
+        line if line.canceled_date else line.model_copy(update={"canceled_date": context.now})
+        for line in (form.line_items if form else None) or ()
+    ]
+    return Finished(with_form(context.order, line_items=lines))
+
+
+def _changed_shipments(order: Order, **changes: object) -> Order:
+    form = order.order_form
+    shipments = [
+        shipment.model_copy(update=changes) for shipment in (form.shipments if form else None) or ()
+    ]
+    return with_form(order, shipments=shipments)
+
+
+def _allocate_to_warehouse(context: Context) -> Finished:
+    warehouse = context.step.property("WarehouseCode")
+    if not warehouse:
+        return Finished(status=StepStatus.WARNING, reason="the step has no property WarehouseCode")
+    return Finished(_changed_shipments(context.order, warehouse_code=warehouse, is_allocated=True))
+
+
+def _complete_shipment(context: Context) -> Finished:
+    return Finished(_changed_shipments(context.order, completed=context.now))
+
+
+def _validate_tracking_number(context: Context) -> Finished:
+    form = context.order.order_form
+    missing = [
+        shipment.shipment_id or "?"
+        for shipment in (form.shipments if form else None) or ()
+        if not shipment.shipment_tracking_number
+    ]
+    if missing:
+        return Finished(
+            status=StepStatus.ERROR, reason=f"no tracking number on shipment {', '.join(missing)}"
+        )
+    return Finished()
+
+
+def _verify_completely_paid(context: Context) -> Finished:
+    owed = context.order.remaining_payment or ZERO
+    if owed > 0:
+        return Finished(status=StepStatus.ERROR, reason="the order is not paid completely")
+    return Finished()
+
+
+def _change_status(context: Context) -> Finished:
+    target = context.step.property("ToStatus")
+    if not target:
+        return Finished(status=StepStatus.ERROR, reason="the step has no property ToStatus")
+    only_from = context.step.property("FromStatus")
+    if only_from and only_from.casefold() != (context.run.status_before or "").casefold():
+        return Finished()
+    return Finished(next_status=target)
+
+
+def _add_click_and_collect_tags(context: Context) -> Finished:
+    tags = list(context.order.tags or ())
+    return Finished(
+        context.order
+        if "ClickAndCollect" in tags
+        else replaced(context.order, tags=[*tags, "ClickAndCollect"])
+    )
+
+
+REGISTRY: Final[tuple[Step, ...]] = (
+    Step("IncreaseReservedInventory", _reserve, undo=_unreserve, asks=True),
+    Step("ReduceReservedInventory", _release, asks=True),
+    Step(
+        "ReduceInventory",
+        _reduce,
+        aliases=("ReduceInventoryAndReservedInventory",),
+        asks=True,
+    ),
+    Step("AuthorizePayment", _authorize, undo=_give_back, cancels=True, asks=True),
+    Step("CapturePayments", _capture, aliases=("CapturePayment",), cancels=True, asks=True),
+    Step("CancelPayments", _cancel_payments, asks=True),
+    Step(
+        "Notification",
+        _notify,
+        aliases=("SendConfirmation", "ResendConfirmation", "NotifyCustomer"),
+        asks=True,
+    ),
+    Step("SetCompletedDate", _set_completed_date),
+    Step("SetReadyForPickupDate", _set_ready_for_pickup_date),
+    Step("SetCanceledDate", _set_canceled_date),
+    Step("AllocateToWarehouse", _allocate_to_warehouse),
+    Step("CompleteShipment", _complete_shipment, aliases=("BookShipment",)),
+    Step("ValidateTrackingNumber", _validate_tracking_number, cancels=True),
+    Step("VerifyCompletelyPaid", _verify_completely_paid, cancels=True),
+    Step("ChangeStatus", _change_status),
+    Step("AddClickAndCollectTags", _add_click_and_collect_tags),
+)
+
+_BY_NAME: Final = {
+    name.casefold(): step for step in REGISTRY for name in (step.name, *step.aliases)
+}
+
+
+def step_named(name: str) -> Step | None:
+    """Return the step of this name or alias, whatever its case; None for an unknown one."""
+    return _BY_NAME.get(name.casefold())
+
+
+def act(context: Context) -> Finished | Asked:
+    """Carry the step out, or ask for it; an unknown step is a Warning (domain 5.3)."""
+    step = step_named(context.step.name)
+    if step is None:
+        return Finished(status=StepStatus.WARNING, reason="unknown step")
+    try:
+        return step.act(context)
+    except UnknownConnector as error:
+        return Finished(status=StepStatus.ERROR, reason=f"the connector {error} is not configured")

@@ -1,0 +1,150 @@
+"""One function per message: load, decide, save, send."""
+
+import zstandard
+
+from contracts.messages.orders import PlaceOrder, RunTimedOut, StepFinished, UpdateOrderStatus
+from contracts.messages.replies import Reply
+from contracts.order import Order
+from services.chassis.unit_of_work import UnitOfWork
+from services.workflow.domain.events import Told, conclude, order_bytes, run_result
+from services.workflow.domain.finish_step import finish_step, run_timed_out
+from services.workflow.domain.order import OrderDocument, Run, VersionDocument, version_key
+from services.workflow.domain.place import Cause, place
+from services.workflow.domain.run import Progress
+from services.workflow.domain.update_status import update_status
+
+_compressor = zstandard.ZstdCompressor(level=1)
+_decompressor = zstandard.ZstdDecompressor()
+
+
+def place_order(command: PlaceOrder, uow: UnitOfWork) -> None:
+    """Store the order and begin its first run."""
+    existing = uow.find(OrderDocument, command.order_id)
+    progress = place(existing, command, _cause(uow), now=uow.now, configuration=uow.configuration)
+    _keep(progress, existing, uow)
+
+
+def update_order_status(command: UpdateOrderStatus, uow: UnitOfWork) -> None:
+    """Enter the status and begin its run."""
+    existing = uow.find(OrderDocument, command.order_id)
+    progress = update_status(
+        existing, command, _cause(uow), now=uow.now, configuration=uow.configuration
+    )
+    _keep(progress, existing, uow)
+
+
+def step_finished(message: StepFinished, uow: UnitOfWork) -> None:
+    """Go on with the run."""
+    existing = uow.find(OrderDocument, message.order_id)
+    progress = finish_step(existing, message, now=uow.now, configuration=uow.configuration)
+    _keep(progress, existing, uow)
+
+
+def time_run_out(message: RunTimedOut, uow: UnitOfWork) -> None:
+    """End the run that nobody answered."""
+    existing = uow.find(OrderDocument, message.order_id)
+    progress = run_timed_out(existing, message, now=uow.now, configuration=uow.configuration)
+    _keep(progress, existing, uow)
+
+
+def _cause(uow: UnitOfWork) -> Cause:
+    envelope = uow.envelope
+    return Cause(envelope.id, envelope.correlation_id, envelope.reply_to, envelope.traceparent)
+
+
+def _keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -> None:
+    """Store what the rule has decided and send what it wants sent."""
+    if progress.ended is None:
+        _wait(progress, existing, uow)
+    else:
+        _conclude(progress, progress.ended, existing, uow)
+
+
+def _wait(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -> None:
+    """Keep the run that waits, with a deadline; the answer comes when it ends."""
+    document, run = progress.document, progress.document.run
+    if run is not None and run.timer is None:
+        timeout = RunTimedOut(order_id=document.id, run_id=run.id, step=run.position)
+        run = run.model_copy(
+            update={
+                "timer": uow.send(timeout, not_before=run.deadline),
+                "before": _packed(order_bytes(existing.order)) if existing is not None else None,
+            }
+        )
+        document = document.model_copy(update={"run": run})
+        uow.accept(document.id)
+    uow.save(document)
+    uow.send(*progress.messages)
+
+
+def _conclude(
+    progress: Progress, run: Run, existing: OrderDocument | None, uow: UnitOfWork
+) -> None:
+    """Announce what the run has done, keep it as a version, and answer the command."""
+    if run.timer is not None:
+        uow.cancel(run.timer)
+    document, told = conclude(
+        progress,
+        run,
+        before=_announced(run, existing),
+        now=uow.now,
+        configuration=uow.configuration,
+        seed=uow.envelope.id.hex,
+    )
+    uow.save(document)
+    for one in told:
+        _tell(one, progress, run, uow)
+    uow.send(*progress.messages)
+    body = told[-1].order
+    status = 201
+    if not run.is_first:
+        body = run_result(body, run.results, aborted=progress.aborted)
+        status = 200
+    if run.command_id == uow.envelope.correlation_id and run.id == str(uow.envelope.id):
+        uow.reply(status, body=body, order_id=document.id, version=document.version)
+        return
+    uow.answer(
+        Reply(
+            command_id=run.command_id,
+            status_code=status,
+            order_id=document.id,
+            version=document.version,
+        ),
+        body=body,
+        reply_to=run.reply_to,
+    )
+
+
+def _tell(one: Told, progress: Progress, run: Run, uow: UnitOfWork) -> None:
+    event = one.event
+    sent = uow.send(event.carrying(one.order))
+    uow.save(
+        VersionDocument(
+            id=version_key(event.order_id, event.sequence),
+            order_id=event.order_id,
+            version=event.sequence,
+            version_id=one.version_id,
+            at=uow.now,
+            type=event.type,
+            command_id=run.command_id,
+            status_code=201 if run.is_first else 200,
+            is_aborted=progress.aborted,
+            results=run.results,
+            user=run.user,
+            event=_packed(event.head(sent)),
+            order=_packed(one.order),
+        )
+    )
+
+
+def _announced(run: Run, existing: OrderDocument | None) -> Order | None:
+    """Return the order as the world last heard of it; None if it never did."""
+    if run.is_first:
+        return None
+    if run.before is not None:
+        return Order.model_validate_json(_decompressor.decompress(run.before))
+    return existing.order if existing is not None else None
+
+
+def _packed(data: bytes) -> bytes:
+    return _compressor.compress(data)
