@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from contracts.messages.orders import StepStatus
 from contracts.order import Order
+from contracts.order_line import OrderLine
 from contracts.stored import order_document, order_model
 from services.chassis.document import Bson, Document
 
@@ -159,6 +160,30 @@ def with_form(order: Order, **changes: object) -> Order:
     if order.order_form is None:
         return order
     return order.model_copy(update={"order_form": order.order_form.model_copy(update=changes)})
+
+
+def with_lines(order: Order, lines: Sequence[OrderLine]) -> Order:
+    """Return the order with these lines, which its shipments then refer to.
+
+    A shipment that holds only part of a line keeps its own copy, amounts and all.
+    """
+    form = order.order_form
+    if form is None:
+        return order
+    old = {line.line_item_id: line for line in form.line_items or ()}
+    new = {line.line_item_id: line for line in lines}
+    shipments = [
+        shipment.model_copy(
+            update={
+                "line_items": [
+                    new[line.line_item_id] if line is old.get(line.line_item_id) else line
+                    for line in shipment.line_items or ()
+                ]
+            }
+        )
+        for shipment in form.shipments or ()
+    ]
+    return with_form(order, line_items=list(lines), shipments=shipments)
 
 
 def appended(items: Sequence[Any] | None, *more: object) -> list[Any]:

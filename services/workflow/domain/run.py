@@ -26,6 +26,7 @@ from services.workflow.domain.order import (
     appended,
     replaced,
     with_form,
+    with_lines,
 )
 from services.workflow.domain.steps import Asked, Context, act, open_quantity, step_named
 
@@ -303,7 +304,7 @@ def _undone(order: Order, undo: Undo, now: datetime) -> Order:
             else line
             for line in form.line_items or ()
         ]
-        return with_form(order, line_items=lines)
+        return with_lines(order, lines)
     payments: list[Payment] = []
     for payment in form.payments or ():
         payments.append(payment)
@@ -390,7 +391,7 @@ def absorb(order: Order, finished: StepFinished, prices: Pricing) -> Order:
             )
             for line in form.line_items or ()
         ]
-        order = with_form(order, line_items=lines)
+        order = with_lines(order, lines)
     if finished.costs:
         lines = [
             line.model_copy(update={"cost": finished.costs[line.line_item_id]})
@@ -398,7 +399,7 @@ def absorb(order: Order, finished: StepFinished, prices: Pricing) -> Order:
             else line
             for line in (order.order_form.line_items if order.order_form else None) or ()
         ]
-        order = calculate(with_form(order, line_items=lines), prices)
+        order = calculate(with_lines(order, lines), prices)
     if finished.payments:
         order = settle(with_form(order, payments=_merged(form.payments, finished.payments)), prices)
     return order
@@ -445,4 +446,4 @@ def delivered(order: Order) -> Order:
         else line
         for line in (form.line_items if form else None) or ()
     ]
-    return with_form(order, line_items=lines)
+    return with_lines(order, lines)

@@ -25,7 +25,7 @@ from contracts.order_line import OrderLine
 from contracts.payment import Payment
 from contracts.settings import Configuration, UnknownConnector, WorkflowStep
 from contracts.shipment import Shipment
-from services.workflow.domain.order import Run, replaced, with_form
+from services.workflow.domain.order import Run, replaced, with_form, with_lines
 
 ZERO: Final = Decimal(0)
 COUNTED: Final = frozenset({"Processed", "Paid", "Approved"})
@@ -367,7 +367,7 @@ def _set_canceled_date(context: Context) -> Finished:
         line if line.canceled_date else line.model_copy(update={"canceled_date": context.now})
         for line in (form.line_items if form else None) or ()
     ]
-    return Finished(with_form(context.order, line_items=lines))
+    return Finished(with_lines(context.order, lines))
 
 
 def _changed_shipments(order: Order, **changes: object) -> Order:

@@ -1,0 +1,504 @@
+"""The life of a run, as pure rules."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid5
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.message import Message
+from contracts.messages.inventory import ReduceStock, ReleaseStock, ReserveStock
+from contracts.messages.notifications import SendNotification
+from contracts.messages.orders import (
+    OrderCreated,
+    OrderStatusChanged,
+    OrderWorkflowFailed,
+    PlaceOrder,
+    RunTimedOut,
+    StepFinished,
+    StepStatus,
+    UpdateOrderStatus,
+)
+from contracts.messages.payments import AuthorizePayment, CapturePayment, VoidPayment
+from contracts.order import Order
+from contracts.settings import DEFAULT, Configuration, OrderStatus, OrderType, WorkflowStep
+from services.chassis.outcomes import Refused
+from services.workflow.domain.events import Told, conclude, differences, run_result
+from services.workflow.domain.finish_step import RunOver, finish_step, run_timed_out
+from services.workflow.domain.order import OrderDocument
+from services.workflow.domain.place import Cause, place
+from services.workflow.domain.run import Progress
+from services.workflow.domain.update_status import update_status
+from tests.builders import a_form, a_line, a_payment, a_shipment, an_order, the_reference_order
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+COMMAND = UUID("11111111-1111-1111-1111-111111111111")
+
+
+def a_cause(number: int = 0) -> Cause:
+    id_ = uuid5(COMMAND, str(number))
+    return Cause(id_, str(id_), 3, None)
+
+
+def placed(order: Order, configuration: Configuration = DEFAULT) -> Progress:
+    command = PlaceOrder(order_id=order.id, order=order, user="shop", origin="POST /api/Orders")
+    return place(None, command, a_cause(), now=NOW, configuration=configuration)
+
+
+def entering(
+    document: OrderDocument | None,
+    status: str,
+    configuration: Configuration = DEFAULT,
+    **more: bool,
+) -> Progress:
+    command = UpdateOrderStatus(
+        order_id="ORD-2024-000001", status=status, user="shop", origin="POST …", **more
+    )
+    return update_status(document, command, a_cause(9), now=NOW, configuration=configuration)
+
+
+def an_answer(
+    progress: Progress, status: StepStatus = StepStatus.SUCCESS, **more: object
+) -> StepFinished:
+    run = progress.document.run
+    assert run is not None
+    return StepFinished.model_validate(
+        {
+            "order_id": progress.document.id,
+            "run_id": run.id,
+            "step": run.position,
+            "status": status,
+            **more,
+        }
+    )
+
+
+def answered(
+    progress: Progress,
+    status: StepStatus = StepStatus.SUCCESS,
+    configuration: Configuration = DEFAULT,
+    **more: object,
+) -> Progress:
+    finished = an_answer(progress, status, **more)
+    return finish_step(progress.document, finished, now=NOW, configuration=configuration)
+
+
+def kinds(messages: object) -> list[type[Message]]:
+    assert isinstance(messages, (list, tuple))
+    return [type(message) for message in messages]
+
+
+def told(progress: Progress, before: Order | None) -> tuple[OrderDocument, list[Told]]:
+    assert progress.ended is not None
+    return conclude(
+        progress, progress.ended, before=before, now=NOW, configuration=DEFAULT, seed="abcdef"
+    )
+
+
+def one_status(*steps: WorkflowStep, name: str = "New", **more: object) -> Configuration:
+    status = OrderStatus.model_validate({"name": name, "order": 1, "workflow_steps": steps, **more})
+    other = OrderStatus(name="Next", order=2)
+    kind = OrderType(name="Online", order_statuses=(status, other))
+    return DEFAULT.model_copy(update={"order_types": (kind,)})
+
+
+class TestPlace:
+    def test_asks_for_the_stock_first_and_shows_the_order_as_queued(self) -> None:
+        progress = placed(the_reference_order())
+
+        assert kinds(progress.messages) == [ReserveStock]
+        assert progress.document.order.status == "Queued"
+        assert progress.ended is None
+
+    def test_fills_in_what_the_client_left_out(self) -> None:
+        order = placed(an_order(status=None, order_type=None, order_number=None)).document.order
+
+        assert order.order_type == "Online"
+        assert order.order_number == order.id
+        assert order.customer_number == order.customer_id
+        assert order.created == NOW
+
+    def test_gives_every_payment_an_id(self) -> None:
+        form = placed(the_reference_order()).document.order.order_form
+
+        assert form is not None
+        assert [bool(payment.id) for payment in form.payments or ()] == [True]
+
+    def test_lifts_a_line_that_stands_only_on_a_shipment(self) -> None:
+        extra = a_line(line_item_id="2", code="SKU-002", quantity=Decimal(1))
+        shipment = a_shipment(line_items=[a_line(), extra])
+
+        form = placed(an_order(order_form=a_form(shipments=[shipment]))).document.order.order_form
+
+        assert form is not None
+        assert [line.line_item_id for line in form.line_items or ()] == ["1", "2"]
+
+    def test_makes_one_shipment_when_there_is_none(self) -> None:
+        form = placed(an_order(order_form=a_form(shipments=None))).document.order.order_form
+
+        assert form is not None
+        assert [one.warehouse_code for one in form.shipments or ()] == ["WebShop"]
+
+    def test_refuses_an_id_that_is_taken(self) -> None:
+        first = placed(the_reference_order())
+        again = PlaceOrder(
+            order_id=first.document.id, order=first.document.order, user="shop", origin="POST"
+        )
+
+        with pytest.raises(Refused) as refusal:
+            place(first.document, again, a_cause(1), now=NOW, configuration=DEFAULT)
+
+        assert refusal.value.problem.slug == "duplicate-order-id"
+
+    def test_stores_an_order_of_an_unknown_type_and_runs_nothing(self) -> None:
+        progress = placed(an_order(order_type="Barter"))
+
+        assert progress.ended is not None
+        assert progress.messages == []
+        assert [error.key for error in progress.document.order.errors or ()] == ["orderType"]
+
+    def test_notes_a_market_that_nobody_knows(self) -> None:
+        order = placed(an_order(market_id="XXX", status="Nowhere")).document.order
+
+        assert {error.key for error in order.errors or ()} == {"marketId", "status"}
+
+
+class TestRun:
+    def test_goes_from_stock_to_money_to_the_end(self) -> None:
+        reserving = placed(the_reference_order())
+
+        authorizing = answered(reserving, reserved={"1": 2})
+        done = answered(authorizing)
+
+        assert kinds(authorizing.messages) == [AuthorizePayment]
+        assert done.ended is not None
+        assert not done.aborted
+        assert done.document.order.status == "New"
+        assert kinds(done.messages) == [SendNotification]
+        form = done.document.order.order_form
+        assert form is not None
+        assert [line.reserved_inventory_quantity for line in form.line_items or ()] == [2]
+
+    def test_asks_nothing_of_a_provider_for_money_that_the_client_brought(self) -> None:
+        authorizing = answered(placed(the_reference_order()))
+
+        (command,) = authorizing.messages
+        assert isinstance(command, AuthorizePayment)
+        assert command.operations == ()
+
+    def test_asks_to_hold_what_is_pending(self) -> None:
+        form = a_form(payments=[a_payment(status="Pending", payment_method_name="Manual")])
+
+        authorizing = answered(placed(an_order(order_form=form)))
+
+        (command,) = authorizing.messages
+        assert isinstance(command, AuthorizePayment)
+        assert [operation.amount for operation in command.operations] == [Decimal(998)]
+
+    def test_takes_back_what_it_did_when_the_money_is_refused(self) -> None:
+        form = a_form(payments=[a_payment(status="Pending")])
+        authorizing = answered(placed(an_order(order_form=form)), reserved={"1": 2})
+
+        aborted = answered(authorizing, StepStatus.ERROR, reason="card declined")
+
+        assert aborted.aborted
+        assert kinds(aborted.messages) == [VoidPayment, ReleaseStock]
+        order = aborted.document.order
+        assert order.status == "New"
+        assert [error.message for error in order.errors or ()] == ["card declined"]
+        assert order.order_form is not None
+        assert [one.status for one in order.order_form.payments or ()] == ["Failed"]
+        assert [one.reserved_inventory_quantity for one in order.order_form.line_items or ()] == [0]
+
+    def test_leaves_nothing_authorized_when_a_later_step_fails(self) -> None:
+        configuration = one_status(
+            WorkflowStep(name="AuthorizePayment"), WorkflowStep(name="ValidateTrackingNumber")
+        )
+        pending = a_payment(id="p", status="Pending")
+        held = pending.model_copy(update={"status": "Processed"})
+        authorizing = placed(an_order(order_form=a_form(payments=[pending])), configuration)
+
+        aborted = answered(authorizing, configuration=configuration, payments=[held])
+
+        form = aborted.document.order.order_form
+        assert aborted.aborted
+        assert kinds(aborted.messages) == [VoidPayment]
+        assert form is not None
+        assert [one.transaction_type for one in form.payments or ()] == ["Authorization", "Void"]
+        assert form.authorized_payment_total == 0
+
+    def test_goes_on_after_a_warning(self) -> None:
+        authorizing = answered(placed(the_reference_order()), StepStatus.WARNING, reason="short")
+
+        assert kinds(authorizing.messages) == [AuthorizePayment]
+
+    def test_takes_an_answer_once(self) -> None:
+        reserving = placed(the_reference_order())
+        authorizing = answered(reserving)
+
+        with pytest.raises(RunOver):
+            finish_step(authorizing.document, an_answer(reserving), now=NOW, configuration=DEFAULT)
+
+    def test_ignores_an_answer_that_comes_after_its_end(self) -> None:
+        authorizing = answered(placed(the_reference_order()))
+        done = answered(authorizing)
+
+        with pytest.raises(RunOver):
+            finish_step(done.document, an_answer(authorizing), now=NOW, configuration=DEFAULT)
+
+    def test_writes_a_failure_after_saving_into_the_errors_of_the_order(self) -> None:
+        authorizing = answered(placed(the_reference_order()))
+        done = answered(authorizing)
+        late = an_answer(authorizing, StepStatus.ERROR, reason="mailbox full")
+
+        noted = finish_step(done.document, late, now=NOW, configuration=DEFAULT)
+
+        assert [error.message for error in noted.document.order.errors or ()] == ["mailbox full"]
+        with pytest.raises(RunOver):
+            finish_step(noted.document, late, now=NOW, configuration=DEFAULT)
+
+    def test_ends_at_its_deadline_with_everything_taken_back(self) -> None:
+        reserving = placed(the_reference_order())
+        run = reserving.document.run
+        assert run is not None
+        assert run.deadline == NOW + timedelta(seconds=180)
+        timeout = RunTimedOut(order_id=reserving.document.id, run_id=run.id, step=0)
+
+        ended = run_timed_out(reserving.document, timeout, now=NOW, configuration=DEFAULT)
+
+        assert ended.aborted
+        assert kinds(ended.messages) == [ReleaseStock]
+        with pytest.raises(RunOver):
+            run_timed_out(ended.document, timeout, now=NOW, configuration=DEFAULT)
+
+    def test_reports_an_unknown_step_as_a_warning_and_goes_on(self) -> None:
+        configuration = one_status(WorkflowStep(name="Dance"), WorkflowStep(name="BookShipment"))
+
+        done = placed(the_reference_order(), configuration)
+
+        assert done.ended is not None
+        assert [(one.action_type, one.action_status) for one in done.ended.results] == [
+            ("Dance", StepStatus.WARNING),
+            ("BookShipment", StepStatus.SUCCESS),
+        ]
+
+    @pytest.mark.parametrize(
+        ("scope", "runs"),
+        [
+            ({}, True),
+            ({"enabled_for_markets": ["nor"]}, True),
+            ({"enabled_for_markets": ["SWE"]}, False),
+            ({"disabled_for_markets": ["NOR"], "enabled_for_markets": ["NOR"]}, False),
+            ({"enabled_for_stores": ["webshop"]}, True),
+            ({"disabled_for_warehouses": ["MainWarehouse"]}, False),
+            ({"enabled_for_shipment_options": ["Bring_SERVICEPAKKE"]}, True),
+            ({"enabled_for_tags": ["vip"]}, False),
+            ({"active": False}, False),
+        ],
+    )
+    def test_runs_a_step_only_within_its_scope(self, scope: dict[str, object], runs: bool) -> None:
+        step = WorkflowStep.model_validate({"name": "SetCompletedDate", **scope})
+
+        done = placed(the_reference_order(), one_status(step))
+
+        assert done.ended is not None
+        assert bool(done.ended.results) is runs
+
+    @pytest.mark.parametrize(
+        ("first", "condition", "runs"),
+        [
+            ("SetCompletedDate", "Success", True),
+            ("SetCompletedDate", "Warning", False),
+            ("Dance", "Success", False),
+            ("Dance", "Warning", True),
+            ("ValidateTrackingNumber", "Error", True),
+        ],
+    )
+    def test_runs_a_conditional_step_only_after_such_results(
+        self, first: str, condition: str, runs: bool
+    ) -> None:
+        step = WorkflowStep.model_validate(
+            {"name": "CompleteShipment", "workflow_step_conditions": [{"type": condition}]}
+        )
+        configuration = one_status(WorkflowStep(name=first, stop_on_error=False), step)
+
+        done = placed(the_reference_order(), configuration)
+
+        assert done.ended is not None
+        assert ("CompleteShipment" in [one.action_type for one in done.ended.results]) is runs
+
+    def test_follows_a_step_to_another_status_but_not_for_ever(self) -> None:
+        loop = WorkflowStep.model_validate(
+            {"name": "ChangeStatus", "properties": [{"key": "ToStatus", "value": "New"}]}
+        )
+
+        done = placed(the_reference_order(), one_status(loop))
+
+        assert done.ended is not None
+        assert len(done.ended.results) == 11
+
+
+class TestUpdateStatus:
+    def finished(self) -> OrderDocument:
+        done = answered(answered(placed(the_reference_order()), reserved={"1": 2}))
+        return told(done, None)[0]
+
+    def test_captures_and_takes_the_goods_on_ship(self) -> None:
+        capturing = entering(self.finished(), "Ship")
+
+        reducing = answered(capturing)
+
+        assert kinds(capturing.messages) == [CapturePayment]
+        assert kinds(reducing.messages) == [ReduceStock]
+        (command,) = capturing.messages
+        assert isinstance(command, CapturePayment)
+        assert [one.amount for one in command.operations] == [Decimal(998)]
+
+    def test_captures_no_more_than_the_order_costs_and_no_more_than_is_held(self) -> None:
+        document = self.finished()
+        payments = [
+            a_payment(id="a", transaction_id="a", amount=Decimal(400)),
+            a_payment(id="b", transaction_id="b", amount=Decimal(700)),
+        ]
+        order = document.order.model_copy(
+            update={
+                "order_form": document.order.order_form.model_copy(update={"payments": payments})
+                if document.order.order_form
+                else None
+            }
+        )
+
+        (command,) = entering(document.model_copy(update={"order": order}), "Ship").messages
+
+        assert isinstance(command, CapturePayment)
+        assert [one.amount for one in command.operations] == [Decimal(400), Decimal(598)]
+
+    @pytest.mark.parametrize(
+        ("change", "status", "slug"),
+        [
+            ({}, "Nowhere", "unknown-status"),
+            ({"is_read_only": True}, "Ship", "order-read-only"),
+        ],
+    )
+    def test_refuses(self, change: dict[str, object], status: str, slug: str) -> None:
+        document = self.finished()
+        order = document.order.model_copy(update=change)
+
+        with pytest.raises(Refused) as refusal:
+            entering(document.model_copy(update={"order": order}), status)
+
+        assert refusal.value.problem.slug == slug
+
+    def test_refuses_an_order_that_is_not_there(self) -> None:
+        with pytest.raises(Refused) as refusal:
+            entering(None, "Ship")
+
+        assert refusal.value.problem.slug == "order-not-found"
+
+    def test_refuses_while_a_run_waits_and_says_when_to_come_back(self) -> None:
+        waiting = placed(the_reference_order()).document
+
+        with pytest.raises(Refused) as refusal:
+            entering(waiting, "Ship")
+
+        assert refusal.value.problem.slug == "order-locked"
+        assert refusal.value.problem.retry_after == 1
+
+    def test_refuses_a_status_that_the_present_one_does_not_lead_to(self) -> None:
+        configuration = one_status(available_steps=["New"], enforce_available_steps_policy=True)
+        document = placed(the_reference_order(), configuration).document
+
+        with pytest.raises(Refused) as refusal:
+            entering(document, "Next", configuration)
+
+        assert refusal.value.problem.slug == "status-not-available"
+
+    def test_runs_nothing_when_told_to_skip(self) -> None:
+        done = entering(self.finished(), "Ship", skip_run_workflow=True)
+
+        assert done.ended is not None
+        assert done.messages == ()
+        assert done.document.order.status == "Ship"
+
+    def test_delivers_the_rest_on_a_delivered_status(self) -> None:
+        done = entering(self.finished(), "Completed", skip_run_workflow=True)
+
+        form = done.document.order.order_form
+        assert form is not None
+        assert [line.delivered_quantity for line in form.line_items or ()] == [2]
+        assert done.document.order.completed == NOW
+
+
+class TestEvents:
+    def test_begin_with_the_creation_under_sequence_1(self) -> None:
+        done = answered(answered(placed(the_reference_order())))
+
+        document, events = told(done, None)
+
+        assert [type(one.event) for one in events] == [OrderCreated]
+        assert [one.event.sequence for one in events] == [1]
+        assert document.version == document.order.version == 1
+
+    def test_number_several_events_of_one_command_in_turn(self) -> None:
+        first, _ = told(answered(answered(placed(the_reference_order()))), None)
+
+        document, events = told(entering(first, "Completed", skip_run_workflow=True), first.order)
+
+        assert [one.event.type for one in events] == ["order.status_changed", "order.completed"]
+        assert [one.event.sequence for one in events] == [2, 3]
+        assert document.version == 3
+
+    def test_tell_that_a_run_was_aborted(self) -> None:
+        authorizing = answered(placed(the_reference_order()))
+        aborted = answered(authorizing, StepStatus.ERROR, reason="declined")
+
+        _, events = told(aborted, None)
+
+        assert [type(one.event) for one in events] == [OrderCreated, OrderWorkflowFailed]
+        assert [one.event.is_error for one in events] == [False, True]
+
+    def test_say_what_changed_from_what_to_what(self) -> None:
+        before = the_reference_order()
+        after = before.model_copy(update={"status": "Ship", "tags": ["vip"]})
+
+        changes = {one.path: (one.from_, one.to) for one in differences(before, after)}
+
+        assert changes == {"status": ("New", "Ship"), "tags": (None, ["vip"])}
+
+    def test_carry_the_order_and_their_own_id(self) -> None:
+        _, (created,) = told(answered(answered(placed(the_reference_order()))), None)
+
+        data = created.event.carrying(created.order).sealed(COMMAND)
+
+        assert data.startswith(b'{"id":"11111111-1111-1111-1111-111111111111","orderId":')
+        assert data.endswith(b',"order":' + created.order + b"}")
+
+    def test_answer_a_status_change_with_the_union_of_the_documents(self) -> None:
+        done = entering(TestUpdateStatus().finished(), "Ship", skip_run_workflow=True)
+        assert done.ended is not None
+
+        body = run_result(b'{"id":"x"}', done.ended.results, aborted=False)
+
+        assert body == (
+            b'{"order":{"id":"x"},"isAborted":false,"orderActionExecutionResults":[],'
+            b'"workflowExecutionResult":{"isSuccessful":true,"executedSteps":[]}}'
+        )
+
+    @given(st.lists(st.sampled_from(list(StepStatus)), min_size=2, max_size=2), st.booleans())
+    def test_count_every_version_without_a_gap_whatever_the_steps_say(
+        self, statuses: list[StepStatus], pending: bool
+    ) -> None:
+        form = a_form(payments=[a_payment(status="Pending" if pending else "Processed")])
+        progress = placed(an_order(order_form=form))
+        for status in statuses:
+            if progress.ended is None:
+                progress = answered(progress, status, reason="so it is")
+
+        document, events = told(progress, None)
+        moved, more = told(entering(document, "InProgress", skip_run_workflow=True), document.order)
+
+        sequences = [one.event.sequence for one in (*events, *more)]
+        assert sequences == list(range(1, moved.version + 1))
+        assert isinstance(more[0].event, OrderStatusChanged)
