@@ -1,7 +1,7 @@
 """The base of every model of the published language, and how a body from outside is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -49,10 +49,12 @@ class Parsed(Generic[T]):
     """A body from outside, read.
 
     :param ignored: paths of members that no model knows, such as `orderForm.lineItems[0].foo`
+    :param exact: whether it is spelt as we spell it, so that it can be handed on as it came
     """
 
     value: T
     ignored: list[str]
+    exact: bool = field(default=False, compare=False)
 
 
 def parse(
@@ -78,7 +80,7 @@ def parse(
         except ValidationError:
             pass
         else:
-            return Parsed(value, [])
+            return Parsed(value, [], exact=True)
     data = reading.load(raw) if isinstance(raw, bytes) else raw
     found, ignored = reading.read(adapter, model_type, data, context)
     return Parsed(found, ignored)

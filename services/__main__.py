@@ -53,7 +53,7 @@ app = typer.Typer(
     "`kontor COMMAND --help` has examples."
 )
 def kontor() -> None:
-    """An open, event-driven order-management backend on Kafka and MongoDB."""
+    """Run, show, measure and repair an order-management backend on Kafka and MongoDB."""
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import asyncio
 import inspect
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -32,9 +32,18 @@ TOPICS = (
 Found = TypeVar("Found")
 
 
+@overload
 async def until(
-    condition: Callable[[], Found | Awaitable[Found]], *, within: float = 15.0
-) -> Found:
+    condition: Callable[[], Coroutine[Any, Any, Found]], *, within: float = ...
+) -> Found: ...
+
+
+@overload
+async def until(condition: Callable[[], Found], *, within: float = ...) -> Found: ...
+
+
+# Any: mypy cannot infer one type for both kinds of condition; the overloads above can.
+async def until(condition: Callable[[], Any], *, within: float = 15.0) -> Any:
     """Return what `condition` returns as soon as that is true; fail after `within` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within

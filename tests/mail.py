@@ -52,7 +52,7 @@ class MailServer:
     hangs: int = 0
     dies_after_taking: int = 0
     secured: bool = False
-    transports: list[asyncio.Transport] = field(default_factory=list)
+    transports: list[asyncio.BaseTransport] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -88,7 +88,9 @@ class MailServer:
             await asyncio.Event().wait()
         if self.dies_after_taking:
             self.dies_after_taking -= 1
-            server.transport.close()
+            session_over = server.transport
+            assert session_over is not None
+            session_over.close()
         return "250 taken"
 
     def authenticate(
@@ -98,10 +100,10 @@ class MailServer:
         return AuthResult(success=given in self.users, handled=False)
 
 
-class _Session(SMTP):  # type: ignore[misc] # aiosmtpd publishes no types
+class _Session(SMTP):
     """Counts itself, and lets the test close it."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         first = self.transport is None
         super().connection_made(transport)
         if first:
@@ -140,5 +142,3 @@ async def mail_server(
         listener.close()
         kept.hang_up()
         await listener.wait_closed()
-
-

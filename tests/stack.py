@@ -1,14 +1,25 @@
-"""Where the brokers of a test run come from."""
+"""Where the brokers of a test run come from: the environment, Docker, or the embedded stack."""
 
 import asyncio
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.waiting_utils import wait_for_logs
+
 from deploy.local.stack import Stack
+
+KAFKA_IMAGE = "apache/kafka:4.3.1"
+MONGO_IMAGE = "mongo:8"
+ALREADY_INITIALIZED = 23
 
 
 @dataclass
@@ -22,7 +33,80 @@ def started() -> Brokers:
     """Choose and start the brokers, and name them in the environment for every test process."""
     if "KONTOR_KAFKA_BOOTSTRAP" in os.environ and "KONTOR_MONGO_URL" in os.environ:
         return Brokers(stop=lambda: None)
+    if _docker_answers():
+        return _in_docker()
     return _embedded()
+
+
+def _docker_answers() -> bool:
+    """Say whether a Docker daemon listens; without one the library says so in its own ways."""
+    if "DOCKER_HOST" not in os.environ and not Path("/var/run/docker.sock").exists():
+        return False
+    return bool(DockerClient().client.ping())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _in_docker() -> Brokers:
+    """Run the official images. The broker must know its port before it starts, so we choose it."""
+    port, controller = _free_port(), 9093
+    kafka = (
+        DockerContainer(KAFKA_IMAGE)
+        .with_bind_ports(9092, port)
+        .with_env("KAFKA_NODE_ID", "1")
+        .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
+        .with_env("KAFKA_LISTENERS", f"PLAINTEXT://:9092,CONTROLLER://:{controller}")
+        .with_env("KAFKA_ADVERTISED_LISTENERS", f"PLAINTEXT://127.0.0.1:{port}")
+        .with_env("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
+        .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", f"1@127.0.0.1:{controller}")
+        .with_env("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1")
+        .with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
+        .with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
+        .with_env("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .with_env("KAFKA_MESSAGE_MAX_BYTES", str(10 * 1024 * 1024))
+        .with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+    )
+    mongo = (
+        DockerContainer(MONGO_IMAGE)
+        .with_exposed_ports(27017)
+        .with_command("--replSet rs0 --bind_ip_all")
+    )
+    containers = (kafka, mongo)
+
+    def stop() -> None:
+        for container in containers:
+            container.stop()
+
+    try:
+        for container in containers:
+            container.start()
+        wait_for_logs(kafka, "Kafka Server started", timeout=120)
+        address = f"127.0.0.1:{mongo.get_exposed_port(27017)}"
+        _initiate(address)
+    except BaseException:
+        stop()
+        raise
+    os.environ["KONTOR_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{port}"
+    os.environ["KONTOR_MONGO_URL"] = f"mongodb://{address}/?directConnection=true"
+    return Brokers(stop)
+
+
+def _initiate(address: str) -> None:
+    """Make the MongoDB a replica set of one: transactions need it."""
+    client: MongoClient[dict[str, object]] = MongoClient(
+        f"mongodb://{address}/?directConnection=true", serverSelectionTimeoutMS=60_000
+    )
+    with client:
+        members = [{"_id": 0, "host": "127.0.0.1:27017"}]
+        try:
+            client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
+        except OperationFailure as error:
+            if error.code != ALREADY_INITIALIZED:
+                raise
 
 
 def _embedded() -> Brokers:
@@ -32,14 +116,19 @@ def _embedded() -> Brokers:
     thread.start()
     directory = tempfile.TemporaryDirectory(prefix="kontor-test-", ignore_cleanup_errors=True)
     stack = Stack(Path(directory.name), progress=print)
-    asyncio.run_coroutine_threadsafe(stack.start(), loop).result(timeout=300)
-    os.environ["KONTOR_KAFKA_BOOTSTRAP"] = stack.kafka_bootstrap
-    os.environ["KONTOR_MONGO_URL"] = stack.mongo_url
 
     def stop() -> None:
         asyncio.run_coroutine_threadsafe(stack.stop(), loop).result(timeout=60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
+        loop.close()
         directory.cleanup()
 
-    return Brokers(stop=stop)
+    try:
+        asyncio.run_coroutine_threadsafe(stack.start(), loop).result(timeout=300)
+    except BaseException:
+        stop()
+        raise
+    os.environ["KONTOR_KAFKA_BOOTSTRAP"] = stack.kafka_bootstrap
+    os.environ["KONTOR_MONGO_URL"] = stack.mongo_url
+    return Brokers(stop)

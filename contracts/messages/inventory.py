@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from contracts.fields import ListOf
+from contracts.fields import Flag, ListOf
 from contracts.message import Message
 from contracts.messages.orders import OrderMessage
 from contracts.model import Model
@@ -108,7 +108,7 @@ class StockItem(Model):
     min_quantity: Amount | None = None
     max_quantity: Amount | None = None
     reorder_min_quantity: Amount | None = None
-    is_virtual: bool | None = None
+    is_virtual: Flag | None = None
     """Always enough: reservations are counted, but never refused, and nothing is taken out."""
     physical_warehouse_code: str | None = None
     properties: ListOf[PropertyItem] | None = None

@@ -14,6 +14,8 @@ class PaymentOperation(Model):
 
     `payment_id` is the entry on the order that it acts on, `connector_id` the provider that must be
     asked; without one the operation is only recorded (decided 7.1). `amount` is positive.
+    `transaction_id` is the authorization's; where this service made that itself, its own record
+    counts.
     """
 
     payment_id: str
@@ -24,12 +26,17 @@ class PaymentOperation(Model):
     connector_id: str | None = None
     shipment_id: str | None = None
     reference: str | None = None
+    line_item_ids: tuple[str, ...] = ()
+    """The lines that a credit is for."""
 
 
 class PaymentCommand(OrderMessage):
     """Operations of one kind for a step of a run, answered with one StepFinished.
 
-    An undo has no run to answer to: `run_id` is None.
+    The answer has the payments that now stand on the order: an authorization has the id of the
+    entry it acted on and only the members that changed, anything else is a new entry with an id of
+    its own. It comes when every operation has ended, and is an Error unless all succeeded. An undo
+    has no run to answer to: `run_id` is None.
     """
 
     topic: ClassVar[str] = COMMANDS
@@ -40,24 +47,32 @@ class PaymentCommand(OrderMessage):
 
 
 class AuthorizePayment(PaymentCommand):
-    """Hold the money."""
+    """Hold the money of all these payments, or of none.
+
+    What an Error leaves held is voided by the payments service itself, also when that becomes known
+    later, so such an answer names no payments (decided 7.2).
+    """
 
     type: ClassVar[str] = "payments.authorize_payment"
 
 
 class CapturePayment(PaymentCommand):
-    """Charge money that is held."""
+    """Charge money that is held, and never more than that; what was charged stays charged.
+
+    A Warning says that less was held. A charge that turns out after an Error to have happened is
+    given back (decided 7.2).
+    """
 
     type: ClassVar[str] = "payments.capture_payment"
 
 
 class VoidPayment(PaymentCommand):
-    """Give up a hold."""
+    """Give up a hold, or what is left of it; harmless where nothing is held."""
 
     type: ClassVar[str] = "payments.void_payment"
 
 
 class CreditPayment(PaymentCommand):
-    """Give captured money back."""
+    """Give captured money back, and never more than was captured."""
 
     type: ClassVar[str] = "payments.credit_payment"

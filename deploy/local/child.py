@@ -51,14 +51,15 @@ class Child:
         """How the process ended (negative: by that signal), None while it runs."""
         return self._process.poll() if self._process else None
 
-    def start(self, command: list[str]) -> None:
-        """Start the server; returns at once."""
+    def start(self, command: list[str], *, environment: dict[str, str] | None = None) -> None:
+        """Start the server, in this process's environment or in another; returns at once."""
         if self.log.exists():
             self.log.replace(self.log.with_name(self.log.name + ".1"))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
                 tied(command),
                 cwd=self._directory,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -66,14 +67,14 @@ class Child:
             )
         self._record.write_text(f"{self._process.pid}\n")
 
-    async def stop(self) -> None:
-        """End the server gently, after 20 seconds by force; says so if force was needed."""
+    async def stop(self, *, within: float = _STOPS_WITHIN) -> None:
+        """End the server gently, after `within` seconds by force; says so if force was needed."""
         if self._process is None:
             return
         if self._process.poll() is None:
             self._process.terminate()
-            if not await _comes_true(lambda: self.exit_code is not None, within=_STOPS_WITHIN):
-                self._progress(f"{self.name} did not stop within {_STOPS_WITHIN:.0f} s: killed it")
+            if not await _comes_true(lambda: self.exit_code is not None, within=within):
+                self._progress(f"{self.name} did not stop within {within:.0f} s: killed it")
                 self._process.kill()
                 self._process.wait()
         self._record.unlink(missing_ok=True)

@@ -119,6 +119,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         self._retry_delays = retry_delays
         self._lock = asyncio.Lock()
         self._kafka: AIOKafkaConsumer | None = None
+        self._has_assignment = False
         self._next: dict[TopicPartition, int] = {}
         self._dirty = asyncio.Event()
         self._parked: dict[tuple[str, str], Parked] = {}
@@ -162,13 +163,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
 
     @property
     def assigned(self) -> bool:
-        """Whether Kafka has given this consumer partitions."""
-        return self._kafka is None or bool(self._kafka.assignment())
+        """Whether Kafka has told this consumer which partitions are its own."""
+        return self._has_assignment
 
     # -- Kafka's side --------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Wait for the batch in hand, commit, forget: the next owner reads on from there."""
+        self._has_assignment = False
         async with self._lock:
             await self._commit_offsets()
             self._store.forget()
@@ -186,6 +188,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Note the assignment; positions start at the committed offsets."""
         self._store.forget()
+        self._has_assignment = True
         log.debug("consumer.assigned", partitions=len(list(assigned)))
 
     async def receive(self, records: Records, kafka: AIOKafkaConsumer) -> None:

@@ -90,6 +90,7 @@ def server(app: Any, *, host: str, port: int) -> Server:  # noqa: ANN401 - any A
             lifespan="off",
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=10,
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=65_536,

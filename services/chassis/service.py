@@ -59,6 +59,8 @@ class Service:
     ) -> None:
         self.name = name
         self.settings = settings
+        self.listens_to = tuple(listens_to)
+        self.speaks_on = tuple(speaks_on)
         self._topics = (*listens_to, *speaks_on, f"{name}.dead")
         self._prepare = prepare
         self._release = release
@@ -137,7 +139,7 @@ class Service:
             return True
 
         async def kafka() -> bool:
-            return await self._broker.ping(timeout=2)
+            return await self.producer.reaches_a_broker()
 
         async def consumer() -> bool:
             return self.consumer.assigned

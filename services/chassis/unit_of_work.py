@@ -5,10 +5,10 @@ were loaded for the whole batch, sees what earlier messages of the batch have sa
 own changes, which are kept only if it returns.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic
+from typing import Any, Generic, cast
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
@@ -67,6 +67,7 @@ class Call:
     lane: str
     target: str
     request: bytes
+    payload: bytes | None
     at: datetime
     correlation_id: str
     traceparent: str | None
@@ -103,6 +104,7 @@ class Batch:
     configuration: Configuration
     originals: dict[Key, Document | None] = field(default_factory=dict)
     current: dict[Key, Document | None] = field(default_factory=dict)
+    causes: dict[Key, Envelope] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid4)
     patches: list[tuple[str, UpdateOne]] = field(default_factory=list)
     outgoing: list[Envelope] = field(default_factory=list)
@@ -111,10 +113,12 @@ class Batch:
     timers: list[tuple[datetime, Envelope]] = field(default_factory=list)
     cancelled: list[UUID] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
     leases: list[tuple[Call, Lease]] = field(default_factory=list)
     marks: list[Bson] = field(default_factory=list)
     finished_calls: list[tuple[UUID, Bson | None]] = field(default_factory=list)
     dead_letters: list[Bson] = field(default_factory=list)
+    everything: dict[type[Document], Sequence[Document]] = field(default_factory=dict)
 
     def find(self, kind: type[AnyDocument], id_: str) -> AnyDocument | None:
         """Return the document as the batch has it so far."""
@@ -127,28 +131,41 @@ class Batch:
             raise LookupError(f"{kind.__name__} {id_!r} was not loaded; add it to the route")
         return found if isinstance(found, kind) else None
 
+    def all(self, kind: type[AnyDocument]) -> Sequence[AnyDocument]:
+        """Return every document of a kind that was loaded, as the batch has it, in order of id."""
+        found = self.everything.get(kind)
+        if found is None:
+            names = {
+                id_ for known in (self.originals, self.current) for of, id_ in known if of is kind
+            }
+            documents = (self.find(kind, id_) for id_ in sorted(names))
+            found = self.everything[kind] = [one for one in documents if one is not None]
+        # What is kept under a kind is of that kind, which a dict cannot express.
+        return cast(Sequence[AnyDocument], found)
+
     def announce(self) -> None:
         """Add the events that changed documents announce about themselves.
 
-        The id derives from document and revision, the cause is the batch's last message.
+        The id derives from document and revision, the cause is the last message that changed it.
         """
         for (kind, id_), after in self.current.items():
             if after is None or kind.announce is Document.announce:
                 continue
             before = self.originals.get((kind, id_))
+            cause = self.causes[kind, id_]
             for index, message in enumerate(after.announce(before)):
-                cause = self.marks[-1]["_id"] if self.marks else self.id
                 self.outgoing.append(
                     Envelope(
-                        id=derived(cause, f"{kind.collection}/{id_}/{after.revision}/{index}"),
+                        id=derived(cause.id, f"{kind.collection}/{id_}/{after.revision}/{index}"),
                         type=message.type,
                         topic=message.topic,
                         key=message.key,
                         data=message.data(),
                         time=self.now,
-                        correlation_id=str(cause),
-                        causation_id=str(cause),
+                        correlation_id=cause.correlation_id,
+                        causation_id=str(cause.id),
                         sequence=message.sequence_number,
+                        traceparent=cause.traceparent,
                     )
                 )
 
@@ -206,12 +223,12 @@ class UnitOfWork:
             raise Missing(kind.__name__)
         return found
 
-    def all(self, kind: type[AnyDocument]) -> list[AnyDocument]:
-        """Return every document of a kind that was loaded with `Everything`, in order of id."""
-        keys = {key for key in (*self._batch.originals, *self._batch.current) if key[0] is kind}
-        keys.update(key for key in self._staged if key[0] is kind)
-        found = (self.find(kind, id_) for _, id_ in sorted(keys, key=lambda key: key[1]))
-        return [document for document in found if document is not None]
+    def all(self, kind: type[AnyDocument]) -> Sequence[AnyDocument]:
+        """Return every document of a kind that was loaded with `Everything`, in order of id.
+
+        Earlier messages' changes are in it, those of the message in hand are not.
+        """
+        return self._batch.all(kind)
 
     def save(self, document: Document) -> None:
         """Keep the document's new state. A document that was not there before is inserted."""
@@ -245,10 +262,13 @@ class UnitOfWork:
         """Take back a message that waits in `timers`; harmless if it has left."""
         self.staged_batch.cancelled.append(timer)
 
-    def call(self, kind: str, request: BaseModel, *, lane: str, target: str) -> UUID:
+    def call(
+        self, kind: str, request: BaseModel, *, lane: str, target: str, payload: bytes | None = None
+    ) -> UUID:
         """Promise one request to the outside; returns its id, which is its idempotency key.
 
         Calls of one lane are made strictly one after the other, in the order of their promises.
+        `payload` is kept beside the request as it is, and handed to the gateway with each attempt.
         """
         self._position += 1
         id_ = derived(self.envelope.id, self._position)
@@ -259,12 +279,17 @@ class UnitOfWork:
                 lane=lane,
                 target=target,
                 request=request.__pydantic_serializer__.to_json(request, exclude_none=True),
+                payload=payload,
                 at=self.now,
                 correlation_id=self.envelope.correlation_id,
                 traceparent=self.envelope.traceparent,
             )
         )
         return id_
+
+    def wake(self, target: str) -> None:
+        """Make the calls to a target that wait for their next attempt due now."""
+        self.staged_batch.woken.append(target)
 
     def reply(
         self,
@@ -344,6 +369,10 @@ class UnitOfWork:
         """Make what was staged part of the batch, and mark the message as handled."""
         batch, staged = self._batch, self.staged_batch
         batch.current.update(self._staged)
+        batch.causes.update(dict.fromkeys(self._staged, self.envelope))
+        if batch.everything:
+            for kind, _ in self._staged:
+                batch.everything.pop(kind, None)
         batch.patches += staged.patches
         batch.outgoing += staged.outgoing
         batch.replies += staged.replies
@@ -351,6 +380,7 @@ class UnitOfWork:
         batch.timers += staged.timers
         batch.cancelled += staged.cancelled
         batch.calls += staged.calls
+        batch.woken += staged.woken
         if marked:
             batch.marks.append(
                 inbox.mark(self.envelope.id, batch=batch.id, at=batch.now, outcome=self.outcome)
@@ -380,20 +410,24 @@ class Store:
     async def load(self, batch: Batch, wanted: Iterable[Key | Everything]) -> None:
         """Bring the documents into the batch: one query a kind."""
         ids: dict[type[Document], set[str]] = {}
+        whole: set[type[Document]] = set()
         for one in wanted:
             if isinstance(one, Everything):
-                await self._fetch(batch, one.kind, {})
+                whole.add(one.kind)
             elif one not in batch.originals:
                 known = self._at_hand.get(one)
                 if known is not None:
                     batch.originals[one] = known
                 else:
                     ids.setdefault(one[0], set()).add(one[1])
+        for kind in whole:
+            await self._fetch(batch, kind, {})
         for kind, names in ids.items():
             batch.originals.update(dict.fromkeys((kind, name) for name in names))
             await self._fetch(batch, kind, {"_id": {"$in": list(names)}})
 
     async def _fetch(self, batch: Batch, kind: type[Document], query: Bson) -> None:
+        batch.everything.pop(kind, None)
         for stored in await self._database[kind.collection].find(query).to_list(None):
             document = kind.from_bson(stored)
             batch.originals[kind, document.id] = document
@@ -479,7 +513,7 @@ class Store:
 
 
 def _call_document(call: Call, lease: Lease) -> Bson:
-    return {
+    document: Bson = {
         "_id": call.id,
         "kind": call.kind,
         "lane": call.lane,
@@ -493,6 +527,9 @@ def _call_document(call: Call, lease: Lease) -> Bson:
         "correlation": call.correlation_id,
         "trace": call.traceparent,
     }
+    if call.payload is not None:
+        document["payload"] = call.payload
+    return document
 
 
 def _writes(batch: Batch) -> Mapping[str, tuple[list[Operation], int]]:
@@ -526,8 +563,8 @@ def _change(before: Document, after: Document) -> Bson:
     changed = {name for name, value in after.__dict__.items() if value is not old.get(name)}
     changed -= {"id", "revision"}
     written = after.to_bson(changed) if changed else {}
-    gone = [name for name in map(to_camel, changed) if name not in written]
     update: Bson = {"$set": {**written, "revision": before.revision + 1}}
-    if gone:
+    if len(written) < len(changed):
+        gone = [name for name in map(to_camel, changed) if name not in written]
         update["$unset"] = dict.fromkeys(gone, "")
     return update

@@ -2,3 +2,7 @@
 
 A module has an `app`, the typer application of its sub-command.
 """
+
+from typing import Final
+
+SERVICES: Final = ("api", "workflow", "payments", "inventory", "notifications", "webhooks")

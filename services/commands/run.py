@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import os
+import sys
 from typing import Annotated, Final
 
 import structlog
@@ -11,13 +12,13 @@ import typer
 from services.chassis import logging
 from services.chassis.service import told_to_stop
 from services.chassis.settings import ChassisSettings
+from services.commands import SERVICES
 
-try:
-    from uvloop import new_event_loop
-except ImportError:  # not made for this system; asyncio's own loop does
+if sys.platform == "win32":
     from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
 
-SERVICES: Final = ("api", "workflow", "payments", "inventory", "notifications", "webhooks")
 STOPS_WITHIN: Final = 15.0
 
 app = typer.Typer()
@@ -32,7 +33,7 @@ log = structlog.get_logger()
 )
 def run(
     names: Annotated[
-        list[str], typer.Argument(metavar="SERVICE…", help=f"Any of {', '.join(SERVICES)}.")
+        list[str], typer.Argument(metavar="SERVICE", help=f"Any of {', '.join(SERVICES)}.")
     ],
 ) -> None:
     """Run the named services in this process until SIGTERM or Ctrl-C.
@@ -70,7 +71,7 @@ async def _run(chosen: dict[str, ChassisSettings]) -> bool:
                 logging.set_up(service=name, level=settings.log_level)
                 service = importlib.import_module(f"services.{name}.app").service(settings)
                 group.create_task(service.run(), name=name)
-    except* Exception as failures:
+    except ExceptionGroup as failures:
         for failure in failures.exceptions:
             log.critical("service.failed", exc_info=failure)
         return False

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.messages.notifications import SendNotification
 from contracts.messages.orders import StepFinished, StepStatus
-from services.chassis.unit_of_work import Document
+from services.chassis.document import Document
 
 NO_SERVER: Final = "no mail server configured"
 NO_ADDRESS: Final = "the order has no e-mail address"

@@ -1,5 +1,6 @@
 """Mail: written from templates, handed to a mail server over connections that stay open."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from email.header import Header
@@ -264,7 +265,9 @@ class Mailer:
             reason = f"the mail server broke off: {_said(error)}"
         else:
             return Delivery(fate=Fate.ACCEPTED, handed_over=True)
-        reason = _tidy(reason.replace(mail.recipient, "<recipient>"), _LONGEST_REASON)
+        # Servers repeat the address, and a reason is shown in more places than an address may be.
+        reason = re.sub(re.escape(mail.recipient), "recipient", reason, flags=re.IGNORECASE)
+        reason = _tidy(reason, _LONGEST_REASON)
         return Delivery(fate=fate, reason=reason, handed_over=handed_over)
 
 

@@ -22,6 +22,8 @@ class Ledger:
 
         Returns how many hand-overs, this one included, have no known end: more than one means that
         a process died or a connection broke just then.
+
+        :raises LookupError: if the record was deleted; what cannot be counted is not sent
         """
         if self._notifications is None:
             raise RuntimeError("the service has not started")
@@ -31,4 +33,6 @@ class Ledger:
             projection={"unresolved": 1},
             return_document=ReturnDocument.AFTER,
         )
-        return int(found["unresolved"]) if found else 1
+        if found is None:
+            raise LookupError("the notification is gone")
+        return int(found["unresolved"])

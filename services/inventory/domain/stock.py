@@ -143,7 +143,7 @@ class Books:
         user_id: str | None = None,
     ) -> None:
         self._records = records
-        self._cause = cause
+        self._cause = str(cause)
         self._at = at
         self._order_id = order_id
         self._user_id = user_id
@@ -170,7 +170,7 @@ class Books:
         reserved: Decimal = ZERO,
         line: str | None = None,
     ) -> None:
-        """Add to the quantities of a record; less is held than nothing never."""
+        """Add to the quantities of a record; the reserved one ends at zero at the lowest."""
         reserved = max(reserved, -record.reserved_inventory)
         if not inventory and not reserved:
             return

@@ -3,7 +3,6 @@ from decimal import Decimal
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,9 +23,9 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LETTERS = Letters()
 
 
-def written(*, number: int = 1, **members: Any) -> bytes:
-    command = SendNotification(
-        **{
+def written(*, number: int = 1, **members: object) -> bytes:
+    command = SendNotification.model_validate(
+        {
             "order_id": "1",
             "run_id": "run",
             "step": 3,
@@ -144,8 +143,14 @@ class TestMailServer:
 
     @pytest.mark.parametrize(
         "url",
-        ["mail.example", "http://mail.example", "smtp://", "smtp://h:99999", "smtp://h/path"]
-        + ["smtp://user:secret@mail.example"],
+        [
+            "mail.example",
+            "http://mail.example",
+            "smtp://",
+            "smtp://h:99999",
+            "smtp://h/path",
+            "smtp://user:secret@mail.example",
+        ],
     )
     def test_is_refused_with_a_sentence_that_holds_nothing_of_the_url(self, url: str) -> None:
         with pytest.raises(ValueError, match="expected") as refusal:
@@ -162,8 +167,8 @@ class TestMailServer:
 
 
 class TestSettings:
-    def settings(self, **members: Any) -> Settings:
-        return Settings(kafka_bootstrap="k", mongo_url="m", **members)
+    def settings(self, **members: object) -> Settings:
+        return Settings.model_validate({"kafka_bootstrap": "k", "mongo_url": "m", **members})
 
     @pytest.mark.parametrize("absent", [None, "", " "])
     def test_has_no_mail_server_when_none_is_named(self, absent: str | None) -> None:

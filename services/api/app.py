@@ -1,0 +1,130 @@
+"""Composition root of the api: the only place that knows what is real."""
+
+import asyncio
+
+from services.api.entrypoints import ROUTES, Access, Application, Parts
+from services.api.gateways import Commands, Replies
+from services.api.queries.clients import Clients
+from services.api.queries.leases import Leases
+from services.api.queries.orders import Orders
+from services.api.queries.requests import Requests
+from services.api.queries.results import Results
+from services.api.queries.stock import Stock
+from services.api.queries.webhooks import Webhooks
+from services.api.settings import Settings
+from services.chassis import health, logging
+from services.chassis.clock import Clock
+from services.chassis.configuration import Watched
+from services.chassis.kafka import REPLIES, Producer, create_topics
+from services.chassis.mongo import connect, database
+from services.chassis.service import announce, settle_garbage_collector, until_told_to_stop
+
+TOPICS = ("orders.commands", "inventory.commands", "webhooks.commands", REPLIES)
+
+
+def service(settings: Settings, *, clock: Clock | None = None) -> "Api":
+    """Wire the api onto the real Kafka and MongoDB."""
+    return Api(settings, clock or Clock())
+
+
+class Api:
+    """One process of the api. It consumes no commands, so it is no chassis `Service`."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._client = connect(settings.mongo_url)
+        self._database = db = database(self._client, settings.mongo_database)
+        self._producer = Producer(settings)
+        self._watched = Watched(db)
+        self._clients = Clients(db)
+        self._requests = Requests(db)
+        results = Results(db)
+        self._replies = Replies(settings, Leases(db))
+        access = Access(
+            self._clients,
+            clock,
+            secret=settings.token_secret.get_secret_value(),
+            audience=settings.mongo_database,
+        )
+        commands = Commands(
+            producer=self._producer,
+            replies=self._replies,
+            requests=self._requests,
+            results=results,
+            clock=clock,
+            answer_seconds=settings.answer_seconds,
+        )
+        parts = Parts(
+            settings=settings,
+            clock=clock,
+            configuration=lambda: self._watched.current,
+            checks=self.checks(),
+            access=access,
+            commands=commands,
+            clients=self._clients,
+            orders=Orders(db),
+            requests=self._requests,
+            results=results,
+            stock=Stock(db),
+            webhooks=Webhooks(db),
+        )
+        application = Application(ROUTES, access=access, parts=parts)
+        self._server = health.server(application, host=settings.api_host, port=settings.api_port)
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, once it is started."""
+        return f"http://{self.settings.api_host}:{self._server.port}"
+
+    def checks(self) -> dict[str, health.Check]:
+        """Return what readiness depends on."""
+
+        async def mongo() -> bool:
+            await self._database.command("ping")
+            return True
+
+        async def kafka() -> bool:
+            return await self._replies.is_connected()
+
+        return {"mongo": mongo, "kafka": kafka}
+
+    async def start(self) -> None:
+        """Connect, create what is missing, begin to answer."""
+        settings = self.settings
+        await create_topics(settings, TOPICS)
+        await self._requests.prepare()
+        if settings.owner_client_id and settings.owner_client_secret:
+            await self._clients.keep_owner(
+                settings.owner_client_id,
+                settings.owner_client_secret.get_secret_value(),
+                now=self._clock.now(),
+            )
+        await self._watched.start()
+        await self._producer.start()
+        await self._replies.start()
+        self._serving = await self._server.serve_until_started()
+
+    async def stop(self) -> None:
+        """Answer what is in hand, then disconnect."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+        await self._replies.stop()
+        await self._watched.stop()
+        await self._producer.stop()
+        self._clients.close()
+        self._client.close()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        logging.set_up(service="api", level=self.settings.log_level)
+        await self.start()
+        announce("api", self.url)
+        settle_garbage_collector()
+        never = asyncio.get_running_loop().create_future()
+        try:
+            await until_told_to_stop(never)
+        finally:
+            await self.stop()

@@ -1,0 +1,40 @@
+"""What every route may use; `app.py` puts it together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from contracts.settings import Configuration
+from services.api.entrypoints.access import Access
+from services.api.gateways import Commands
+from services.api.queries.clients import Clients
+from services.api.queries.orders import Orders
+from services.api.queries.requests import Requests
+from services.api.queries.results import Results
+from services.api.queries.stock import Stock
+from services.api.queries.webhooks import Webhooks
+from services.api.settings import Settings
+from services.chassis.clock import Clock
+from services.chassis.health import Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The settings, the clock, the way to publish commands, and everything that can be read."""
+
+    settings: Settings
+    clock: Clock
+    configuration: Callable[[], Configuration]
+    checks: Mapping[str, Check]
+    access: Access
+    commands: Commands
+    clients: Clients
+    orders: Orders
+    requests: Requests
+    results: Results
+    stock: Stock
+    webhooks: Webhooks
+
+    @property
+    def strict(self) -> bool:
+        """Whether members that no model knows are refused (decided 2.8)."""
+        return self.configuration().order_settings.reject_unknown_fields

@@ -1,0 +1,38 @@
+"""`POST /api/Reconcile`: proves the books (design 10, decided 7.4)."""
+
+from typing import Final
+
+from services.api.domain import OWNER
+from services.api.entrypoints.parts import Parts
+from services.api.entrypoints.request import Request
+from services.api.entrypoints.response import OK, Response
+from services.api.entrypoints.routing import Route
+from services.api.queries.reconcile import ADVICE, Reconciliation, reconcile
+
+
+async def prove_books(_: Request, parts: Parts) -> Response:
+    """Compare stock, reservations, payments, events and deliveries with the orders.
+
+    Lists every difference with the order or SKU and what to do about it. It reads and changes
+    nothing, and takes no body. While orders are handled, what it finds at first is looked at again
+    after two seconds, so that nothing that was on its way counts. An order whose run is in hand is
+    compared when that has ended; a run that is late is a difference itself.
+    """
+    result = await reconcile(
+        parts.database, configuration=parts.configuration(), clock=parts.clock
+    )
+    return Response(OK, result.model_dump_json(exclude_none=True).encode())
+
+
+# The description of the API lists the kinds, so that clients may tell them apart.
+prove_books.__doc__ = f"{prove_books.__doc__}\n\nKinds of differences: {', '.join(ADVICE)}."
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/api/Reconcile",
+        handler=prove_books,
+        requires=OWNER,
+        answer=Reconciliation,
+    ),
+)

@@ -1,0 +1,222 @@
+"""Routes: one declaration each, found without regard to case, guarded before they are entered.
+
+Plain ASGI and no framework: FastAPI and Starlette cost more a request than all that happens here,
+and nothing of them was left in use (services/decisions, design 7).
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Histogram
+from pymongo.errors import PyMongoError
+
+from contracts.problems import problem
+from services.api.domain import PUBLIC, ROLES, Refusal, refusal
+from services.api.entrypoints.access import Access
+from services.api.entrypoints.parts import Parts
+from services.api.entrypoints.request import Request
+from services.api.entrypoints.response import NO_CONTENT, Response, problem_response
+from services.chassis import metrics
+from services.chassis.health import Receive, Scope, Send
+from services.chassis.mongo import is_outage
+
+log = structlog.get_logger()
+
+Handler = Callable[[Request, Parts], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation of the API; `handler`'s docstring says what it does.
+
+    :param path: from the root, parameters in braces: `/api/Orders/{id}`
+    :param requires: the role, or PUBLIC; there is no default, so none is forgotten
+    :param body: what the body is read as, for the description
+    :param answer: what a success is, for the description
+    :param status: the code of a success
+    :param batch: whether the limit for batches holds for the body
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    requires: str
+    body: object = None
+    answer: object = None
+    status: int = 200
+    batch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.requires != PUBLIC and self.requires not in ROLES:
+            raise ValueError(f"{self.method} {self.path} requires {self.requires!r}, no role")
+
+
+@dataclass(slots=True)
+class _Node:
+    """One segment of the paths: what may follow, and what is here."""
+
+    fixed: dict[str, "_Node"] = field(default_factory=dict)
+    any_value: "_Node | None" = None
+    methods: dict[str, "_Entry"] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A route with the names of its parameters and its metrics."""
+
+    route: Route
+    names: tuple[str, ...]
+    seconds: Histogram
+    answers: dict[int, Counter] = field(default_factory=dict)
+
+    def tell(self, status: int, seconds: float) -> None:
+        counter = self.answers.get(status)
+        if counter is None:
+            counter = self.answers[status] = metrics.requests.labels(self.route.path, status)
+        counter.inc()
+        self.seconds.observe(seconds)
+
+
+class Router:
+    """Finds the route of a path: fixed segments in any case, fixed before parameters."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._root = _Node()
+        for route in routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        node = self._root
+        names = []
+        for segment in _segments(route.path):
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.any_value = node.any_value or _Node()
+                node = node.any_value
+            else:
+                node = node.fixed.setdefault(segment.casefold(), _Node())
+        if route.method in node.methods:
+            raise ValueError(f"two routes for {route.method} {route.path}")
+        seconds = metrics.request_seconds.labels(route.path)
+        entry = _Entry(route, tuple(names), seconds)
+        node.methods[route.method] = entry
+        if route.method == "GET":
+            node.methods.setdefault("HEAD", entry)
+
+    def find(self, path: str) -> tuple[Mapping[str, _Entry], tuple[str, ...]] | None:
+        """Return the methods of a path and the values of its parameters."""
+        return next(_walk(self._root, _segments(path), 0, ()), None)
+
+
+def _segments(path: str) -> list[str]:
+    return path.strip("/").split("/")
+
+
+def _walk(
+    node: _Node, segments: list[str], at: int, values: tuple[str, ...]
+) -> Iterator[tuple[Mapping[str, _Entry], tuple[str, ...]]]:
+    if at == len(segments):
+        if node.methods:
+            yield node.methods, values
+        return
+    segment = segments[at]
+    fixed = node.fixed.get(segment.casefold())
+    if fixed is not None:
+        yield from _walk(fixed, segments, at + 1, values)
+    if node.any_value is not None and segment:
+        yield from _walk(node.any_value, segments, at + 1, (*values, segment))
+
+
+class Application:
+    """The ASGI application: finds the route, lets the client in or not, answers, tells."""
+
+    def __init__(self, routes: Iterable[Route], *, access: Access, parts: Parts) -> None:
+        self._router = Router(routes)
+        self._access = access
+        self._parts = parts
+        self._elsewhere = _Entry(
+            Route(method="*", path="*", handler=_nowhere, requires=PUBLIC),
+            (),
+            metrics.request_seconds.labels("*"),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        started = perf_counter()
+        method: str = scope["method"]
+        found = self._router.find(scope["path"])
+        entry = found[0].get(method) if found is not None else None
+        client = None
+        if found is not None and entry is not None:
+            request = self._request(entry, found[1], scope, receive)
+            response = await self._answer(entry.route, request)
+            client = request.client.id or None
+        else:
+            response = _unrouted(method, found)
+        await response.send(send, without_body=method == "HEAD")
+        seconds = perf_counter() - started
+        told = entry or self._elsewhere
+        told.tell(response.status, seconds)
+        log.info(
+            "http.answered",
+            route=told.route.path,
+            method=method,
+            status=response.status,
+            seconds=round(seconds, 4),
+            client=client,
+        )
+
+    def _request(
+        self, entry: _Entry, values: tuple[str, ...], scope: Scope, receive: Receive
+    ) -> Request:
+        settings = self._parts.settings
+        return Request(
+            scope,
+            receive,
+            parameters=dict(zip(entry.names, values, strict=True)),
+            limit=settings.max_batch_body if entry.route.batch else settings.max_body,
+        )
+
+    async def _answer(self, route: Route, request: Request) -> Response:
+        try:
+            if route.requires != PUBLIC:
+                await self._let_in(route, request)
+            return await route.handler(request, self._parts)
+        except Refusal as refused:
+            return problem_response(refused.problem)
+        except PyMongoError as error:
+            if is_outage(error):
+                log.warning("http.unavailable", route=route.path, error=type(error).__name__)
+                return problem_response(problem("unavailable"))
+            return _broken(route, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return _broken(route, error)
+
+    async def _let_in(self, route: Route, request: Request) -> None:
+        request.client = await self._access.client(request)
+        if route.requires not in request.client.roles:
+            raise refusal("forbidden", f"This needs the role {route.requires}.")
+
+
+def _broken(route: Route, error: Exception) -> Response:
+    log.error("http.failed", route=route.path, exc_info=error)
+    return problem_response(problem("internal-error"))
+
+
+def _unrouted(method: str, found: tuple[Mapping[str, _Entry], Any] | None) -> Response:
+    if found is None:
+        return problem_response(problem("no-such-path"))
+    allow = (b"allow", ", ".join(sorted({*found[0], "OPTIONS"})).encode())
+    if method == "OPTIONS":
+        return Response(NO_CONTENT, headers=(allow,))
+    return problem_response(problem("method-not-allowed"), headers=(allow,))
+
+
+async def _nowhere(_: Request, __: Parts) -> Response:
+    """Stand in where no route was found, so that such requests are counted too."""
+    return problem_response(problem("no-such-path"))

@@ -1,0 +1,122 @@
+"""Requests that must be remembered: Idempotency-Keys, and operations that were answered 202."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import zstandard
+from pymongo.errors import DuplicateKeyError
+
+from contracts.problems import Problem
+from services.api.domain import Command, Origin, Result
+from services.chassis.mongo import Bson, Database
+
+KEPT: Final = timedelta(days=7)
+"""As long as the inbox marks by which a repeat is recognised (decided 10.1)."""
+
+_compressor = zstandard.ZstdCompressor(level=1)
+_decompressor = zstandard.ZstdDecompressor()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key and the command it stands for. `result` is what was answered, where that was kept."""
+
+    command: UUID
+    is_new: bool
+    fingerprint: bytes
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A command whose answer was promised at `/api/Operations/{id}`."""
+
+    id: UUID
+    client: str
+    service: str
+    order_id: str | None
+    created: datetime
+
+
+class Requests:
+    """The api's memory of requests."""
+
+    def __init__(self, database: Database) -> None:
+        self._keys = database["idempotency_keys"]
+        self._operations = database["operations"]
+
+    async def prepare(self) -> None:
+        """Create the indexes by which they expire."""
+        for collection in (self._keys, self._operations):
+            await collection.create_index("at", expireAfterSeconds=int(KEPT.total_seconds()))
+
+    async def claim(self, origin: Origin, *, now: datetime) -> Claim:
+        """Tie the origin's key to its command, or return what it is tied to already."""
+        key = {"c": origin.client, "k": origin.key}
+        try:
+            await self._keys.insert_one(
+                {
+                    "_id": key,
+                    "command": origin.command,
+                    "fingerprint": origin.fingerprint,
+                    "at": now,
+                }
+            )
+        except DuplicateKeyError:
+            found = await self._keys.find_one({"_id": key})
+            if found is None:  # it expired this very moment
+                return await self.claim(origin, now=now)
+            result = _result(found["result"]) if "result" in found else None
+            return Claim(found["command"], False, found["fingerprint"], result)  # noqa: FBT003
+        return Claim(origin.command, True, origin.fingerprint)  # noqa: FBT003
+
+    async def keep(self, origin: Origin, result: Result) -> None:
+        """Keep what was answered to the request with this key."""
+        kept: Bson = {"status": result.status, "order": result.order_id, "version": result.version}
+        if result.body is not None:
+            kept["body"] = _compressor.compress(result.body)
+        if result.problem is not None:
+            kept["problem"] = result.problem.model_dump_json(exclude_none=True)
+        await self._keys.update_one(
+            {"_id": {"c": origin.client, "k": origin.key}}, {"$set": {"result": kept}}
+        )
+
+    async def promise(
+        self, command_id: UUID, command: Command, *, client: str, now: datetime
+    ) -> None:
+        """Remember that this command's answer was promised."""
+        await self._operations.update_one(
+            {"_id": command_id},
+            {
+                "$setOnInsert": {
+                    "client": client,
+                    "service": command.service,
+                    "orderId": command.order_id,
+                    "at": now,
+                }
+            },
+            upsert=True,
+        )
+
+    async def withdraw(self, command_id: UUID) -> None:
+        """Forget a promise: the command was not published."""
+        await self._operations.delete_one({"_id": command_id})
+
+    async def operation(self, id_: UUID) -> Operation | None:
+        """Return the operation with this id."""
+        found = await self._operations.find_one({"_id": id_})
+        if found is None:
+            return None
+        return Operation(id_, found["client"], found["service"], found["orderId"], found["at"])
+
+
+def _result(kept: Bson) -> Result:
+    return Result(
+        status=kept["status"],
+        body=_decompressor.decompress(kept["body"]) if "body" in kept else None,
+        problem=Problem.model_validate_json(kept["problem"]) if "problem" in kept else None,
+        order_id=kept["order"],
+        version=kept["version"],
+    )

@@ -1,0 +1,150 @@
+"""The settings as documents: read, replaced whole, every version kept (decided 1.2).
+
+All of them are one stored document, which every service watches (chassis/configuration.py), so a
+change is in force everywhere at one instant and never half.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic.alias_generators import to_snake
+from pymongo.errors import DuplicateKeyError
+
+from contracts.settings import DEFAULT, DOCUMENTS, Configuration, Connector
+from services.chassis.configuration import DOCUMENT
+from services.chassis.mongo import Bson, Database, Session, transact
+
+MEMBERS: Final[Mapping[str, str]] = {name: to_snake(name) for name in DOCUMENTS}
+"""Which member of a Configuration holds which document."""
+
+# Any: what each adapter reads is the type that DOCUMENTS names.
+_WRITERS: Final[Mapping[str, TypeAdapter[Any]]] = {
+    name: TypeAdapter(kind) for name, kind in DOCUMENTS.items()
+}
+
+
+class Changed(Exception):
+    """The document is not the one that the client has read."""
+
+
+class _Overtaken(Exception):
+    """Somebody else stored another document meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The settings in force, and at which version each document changed last."""
+
+    configuration: Configuration
+    changed_at: Mapping[str, int]
+
+    def version(self, name: str) -> int:
+        """Return the version with which this document came; 0 is what was shipped."""
+        return self.changed_at.get(name, 0)
+
+    def public(self, name: str) -> bytes:
+        """Return a document as clients see it: without secrets."""
+        return shown(name, getattr(self.configuration, MEMBERS[name]))
+
+
+def shown(name: str, value: object) -> bytes:
+    """Return a document's value as JSON, without secrets."""
+    hidden = {"__all__": {"secret"}} if name == "Connectors" else None
+    return _WRITERS[name].dump_json(value, by_alias=True, exclude_none=True, exclude=hidden)
+
+
+class SettingsStore:
+    """The collections `settings` and `settings_versions`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self) -> Stored:
+        """Return what is stored; what was shipped where nothing is."""
+        found = await self._database["settings"].find_one({"_id": DOCUMENT})
+        if found is None:
+            return Stored(DEFAULT, {})
+        changed_at = found.get("changedAt") or dict.fromkeys(DOCUMENTS, found["version"])
+        return Stored(Configuration.model_validate_json(found["json"]), changed_at)
+
+    async def replace(
+        self,
+        name: str,
+        value: object,
+        *,
+        unless_changed: Callable[[int], bool],
+        user: str,
+        now: datetime,
+    ) -> tuple[Stored, Stored]:
+        """Put a document in the place of what is stored; return the settings before and after.
+
+        :param unless_changed: told the document's version, says whether it is the expected one
+        :raises Changed: if it is not
+        """
+        while True:
+            before = await self.read()
+            if not unless_changed(before.version(name)):
+                raise Changed(name)
+            after = _with(before, name, value)
+            try:
+                await transact(
+                    self._database.client,
+                    lambda session: self._store(
+                        before, after, session, change=_entry(after, name, user, now)
+                    ),
+                )
+            except (_Overtaken, DuplicateKeyError):
+                # Another document changed: read that one too and put ours beside it.
+                continue
+            return before, after
+
+    async def _store(self, before: Stored, after: Stored, session: Session, *, change: Bson) -> None:
+        version = after.configuration.version
+        members = {
+            "version": version,
+            "json": change["json"],
+            "changedAt": dict(after.changed_at),
+        }
+        if before.configuration.version == 0:
+            # Shipped settings are nowhere stored; of two first changes one meets a taken key.
+            await self._database["settings"].insert_one(
+                {"_id": DOCUMENT, **members}, session=session
+            )
+        else:
+            result = await self._database["settings"].update_one(
+                {"_id": DOCUMENT, "version": before.configuration.version},
+                {"$set": members},
+                session=session,
+            )
+            if not result.matched_count:
+                raise _Overtaken
+        await self._database["settings_versions"].insert_one(change, session=session)
+
+
+def _with(before: Stored, name: str, value: object) -> Stored:
+    if name == "Connectors":
+        value = _with_secrets(before.configuration, value)
+    version = before.configuration.version + 1
+    changes = {MEMBERS[name]: value, "version": version}
+    configuration = before.configuration.model_copy(update=changes)
+    return Stored(configuration, {**before.changed_at, name: version})
+
+
+def _with_secrets(configuration: Configuration, value: object) -> tuple[Connector, ...]:
+    """Let each connector keep the secret that clients never see and so cannot send back."""
+    stored = {one.connector_id.casefold(): one for one in configuration.connectors}
+    sent = value if isinstance(value, tuple) else ()
+    return tuple(one.keeping(stored.get(one.connector_id.casefold())) for one in sent)
+
+
+def _entry(after: Stored, name: str, user: str, now: datetime) -> Bson:
+    return {
+        "_id": after.configuration.version,
+        "document": name,
+        "user": user,
+        "at": now,
+        "json": after.configuration.model_dump_json(by_alias=True, exclude_none=True),
+    }

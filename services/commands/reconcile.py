@@ -1,0 +1,44 @@
+"""`kontor reconcile`: prove the books."""
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.commands.client import Client, ClientId, ClientSecret, Data, Json, Url, call, place
+from services.commands.directory import DEFAULT
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "`kontor reconcile`\n\n"
+    "`kontor reconcile || mail -s 'The books differ' operator@shop.example`"
+)
+def reconcile(
+    data: Data = DEFAULT,
+    url: Url = None,
+    client_id: ClientId = None,
+    client_secret: ClientSecret = None,
+) -> None:
+    """Compare orders with stock, payments, events and deliveries; fail if anything differs.
+
+    Every difference is listed with the order it concerns and with what to do about it.
+    """
+
+    async def work(client: Client) -> Json:
+        return (await client.want("POST", "/api/Reconcile")).json
+
+    found = call(place(data, url, client_id, client_secret), work)
+    checked = ", ".join(f"{count} {what}" for what, count in found["checked"].items())
+    console = Console()
+    if not found["differences"]:
+        console.print(f"The books agree. Checked: {checked}.")
+        return
+    table = Table("kind", "order", "SKU", "expected", "found", "what to do")
+    for one in found["differences"]:
+        names = ("kind", "orderId", "sku", "expected", "found", "advice")
+        table.add_row(*(str(one.get(name, "")) for name in names))
+    console.print(table)
+    console.print(f"{len(found['differences'])} differences. Checked: {checked}.")
+    raise typer.Exit(1)

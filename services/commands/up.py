@@ -1,0 +1,119 @@
+"""`kontor up`: everything on this machine, kept running until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.local.failure import StackFailed
+from services.commands import directory
+from services.commands.supervisor import Supervisor
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "`kontor up`\n\n"
+    "`kontor up --data /var/lib/kontor --port 9000`\n\n"
+    "`kontor up --allow-network 127.0.0.0/8` lets webhooks go to receivers on this machine\n\n"
+    "`KONTOR_KAFKA_BOOTSTRAP=… KONTOR_MONGO_URL=… kontor up` uses servers that run already"
+)
+def up(
+    data: Annotated[
+        Path, typer.Option(help="Where data, logs and secrets are kept.")
+    ] = directory.DEFAULT,
+    port: Annotated[
+        int,
+        typer.Option(envvar="KONTOR_API_PORT", help="Port of the HTTP API; 0 takes a free one."),
+    ] = 8080,
+    allow_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A network (CIDR) that webhooks may go to besides public addresses; may be "
+            "repeated. KONTOR_WEBHOOKS_ALLOWED_NETWORKS comes first."
+        ),
+    ] = None,
+) -> None:
+    """Run Kafka, MongoDB and every service on this machine until Ctrl-C or SIGTERM.
+
+    Whatever dies is started again. A second start on the same directory finds all data again.
+    `stack.json` in the directory says what runs where, `owner.json` has the first client's id and
+    secret, and `log/` what each process says.
+    """
+    say = teller(data / "log" / "up.log")
+    supervisor = Supervisor(
+        data, port=port, environment=environment(data, allow_network or []), say=say
+    )
+    try:
+        asyncio.run(_until_told(supervisor, say, data))
+    except StackFailed as failure:
+        sys.exit(f"Kontor cannot start. {failure}")
+
+
+def environment(data: Path, allow_network: list[str]) -> dict[str, str]:
+    """Return what the services of this directory get told."""
+    owner = directory.owner(data)
+    # A checkout that was not installed works too.
+    path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    found = {
+        **os.environ,
+        "KONTOR_OWNER_CLIENT_ID": owner.client_id,
+        "KONTOR_OWNER_CLIENT_SECRET": owner.client_secret,
+        "KONTOR_TOKEN_SECRET": owner.token_secret,
+        "KONTOR_HEALTH_PORT": "0",  # each takes a free one
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if allow_network:
+        found.setdefault("KONTOR_WEBHOOKS_ALLOWED_NETWORKS", ",".join(allow_network))
+    return found
+
+
+def teller(log: Path) -> Callable[[str], None]:
+    """Return what says a line to the person at the terminal, and to the log for later."""
+    began = time.monotonic()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_name(log.name + ".1"))
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - began:6.1f} s  {line}\n")
+        sys.stdout.flush()
+        with log.open("a") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
+
+    return say
+
+
+async def _until_told(supervisor: Supervisor, say: Callable[[str], None], data: Path) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    starting = asyncio.create_task(supervisor.start())
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        say("stopping before all was ready")
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    try:
+        await starting
+        say(
+            f"ready: {supervisor.url}, described at {supervisor.url}/documentation; logs in "
+            f"{data / 'log'}; Ctrl-C stops"
+        )
+        await waiting
+        say("stopping")
+    finally:
+        waiting.cancel()
+        await supervisor.stop()
+    say("stopped")

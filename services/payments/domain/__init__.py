@@ -1,0 +1,1 @@
+"""The rules of the payments service: operations, the ledger they make up, and how each one ends."""

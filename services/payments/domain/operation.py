@@ -1,0 +1,174 @@
+"""One thing done with money: what is kept of it, and how it begins."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.message import derived
+from contracts.messages.payments import PaymentCommand, PaymentOperation
+from services.chassis.document import Document
+
+Kind = Literal["authorize", "capture", "void", "credit"]
+State = Literal["pending", "succeeded", "declined", "failed", "unknown"]
+
+ZERO: Final = Decimal(0)
+
+_UNDONE_BY: Final[dict[Kind, Kind]] = {"authorize": "void", "capture": "credit"}
+
+
+class Operation(Document):
+    """One thing done with the money of one payment; its id is the provider's Idempotency-Key.
+
+    `pending` until the provider's answer is known, or until the step that waits can wait no longer;
+    from then on `unknown` until it is. `command`, `position` and `count` say which operations are
+    answered together. `transaction_id` is the authorization's, `provider_transaction_id` what the
+    provider calls this very operation. Once succeeded, `amount` is what was moved.
+    """
+
+    collection: ClassVar[str] = "payment_operations"
+
+    order_id: str
+    payment_id: str
+    kind: Kind
+    amount: Decimal
+    currency: str
+    method: str
+    connector: str | None = None
+    state: State
+    transaction_id: str | None = None
+    provider_transaction_id: str | None = None
+    reason: str | None = None
+    created: datetime
+    completed: datetime | None = None
+    attempts: int = 0
+    shipment_id: str | None = None
+    reference: str | None = None
+    line_item_ids: tuple[str, ...] = ()
+    undoes: str | None = None
+    """The operation that this one takes back, because its step had failed."""
+    command: UUID
+    position: int = 0
+    count: int = 1
+    run_id: str | None = None
+    step: int | None = None
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """The ids of all operations of the command, its own included."""
+        return tuple(_operation_id(self.command, position) for position in range(self.count))
+
+
+def _operation_id(command: UUID, position: int) -> str:
+    return str(derived(command, f"operation/{position}"))
+
+
+class ProviderCall(BaseModel):
+    """The promise to have one operation carried out by its provider.
+
+    `siblings` are the operations that are answered together, this one included.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    order_id: str
+    payment_id: str
+    operation_id: str
+    connector: str
+    siblings: tuple[str, ...]
+
+    @property
+    def lane(self) -> str:
+        """The payment: what is done with it is done in order."""
+        return f"{self.order_id}/{self.payment_id}"
+
+
+def begin(
+    kind: Kind, command: PaymentCommand, *, cause: UUID, now: datetime
+) -> tuple[Operation, ...]:
+    """Return the operations of a command; those without a provider are done at once (decided 7.1).
+
+    :param cause: the id of the command's message, from which theirs derive
+    """
+    return tuple(
+        _begun(kind, command, asked, cause=cause, position=position, now=now)
+        for position, asked in enumerate(command.operations)
+    )
+
+
+def _begun(  # noqa: PLR0913 - one operation has this many sides
+    kind: Kind,
+    command: PaymentCommand,
+    asked: PaymentOperation,
+    *,
+    cause: UUID,
+    position: int,
+    now: datetime,
+) -> Operation:
+    recorded = asked.connector_id is None
+    return Operation(
+        id=_operation_id(cause, position),
+        order_id=command.order_id,
+        payment_id=asked.payment_id,
+        kind=kind,
+        amount=asked.amount,
+        currency=asked.currency,
+        method=asked.payment_method_name,
+        connector=asked.connector_id,
+        state="succeeded" if recorded else "pending",
+        transaction_id=asked.transaction_id,
+        created=now,
+        completed=now if recorded else None,
+        shipment_id=asked.shipment_id,
+        reference=asked.reference,
+        line_item_ids=asked.line_item_ids,
+        command=cause,
+        position=position,
+        count=len(command.operations),
+        run_id=command.run_id,
+        step=command.step,
+    )
+
+
+def undoing(operation: Operation, *, cause: UUID, now: datetime) -> Operation | None:
+    """Return what takes this back: a void, a credit, or nothing where there is nothing to take."""
+    kind = _UNDONE_BY.get(operation.kind)
+    if kind is None or operation.state != "succeeded":
+        return None
+    recorded = operation.connector is None
+    return Operation(
+        id=str(derived(cause, f"undo/{operation.id}")),
+        order_id=operation.order_id,
+        payment_id=operation.payment_id,
+        kind=kind,
+        amount=operation.amount,
+        currency=operation.currency,
+        method=operation.method,
+        connector=operation.connector,
+        state="succeeded" if recorded else "pending",
+        transaction_id=operation.transaction_id,
+        undoes=operation.id,
+        created=now,
+        completed=now if recorded else None,
+        shipment_id=operation.shipment_id,
+        reference=operation.reference,
+        command=cause,
+    )
+
+
+def calls(operations: Iterable[Operation]) -> list[ProviderCall]:
+    """Return the calls that these operations need."""
+    return [
+        ProviderCall(
+            order_id=operation.order_id,
+            payment_id=operation.payment_id,
+            operation_id=operation.id,
+            connector=operation.connector,
+            siblings=operation.siblings if operation.run_id is not None else (operation.id,),
+        )
+        for operation in operations
+        if operation.connector is not None and operation.state == "pending"
+    ]

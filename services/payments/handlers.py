@@ -1,0 +1,76 @@
+"""One function a message, and one for what became of a call to a provider."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from contracts.messages.payments import (
+    AuthorizePayment,
+    CapturePayment,
+    CreditPayment,
+    PaymentCommand,
+    VoidPayment,
+)
+from services.chassis.calls import Attempt, Verdict
+from services.chassis.unit_of_work import UnitOfWork
+from services.payments.domain.operation import Kind, Operation, ProviderCall, begin, calls
+from services.payments.domain.outcome import Outcome, Unknown, answer_at_once, settle
+
+PAYMENT: Final = "payment"
+
+log = structlog.get_logger()
+
+
+def authorize_payment(command: AuthorizePayment, uow: UnitOfWork) -> None:
+    """Hold the money."""
+    _carry_out("authorize", command, uow)
+
+
+def capture_payment(command: CapturePayment, uow: UnitOfWork) -> None:
+    """Charge what is held."""
+    _carry_out("capture", command, uow)
+
+
+def void_payment(command: VoidPayment, uow: UnitOfWork) -> None:
+    """Give up a hold."""
+    _carry_out("void", command, uow)
+
+
+def credit_payment(command: CreditPayment, uow: UnitOfWork) -> None:
+    """Give captured money back."""
+    _carry_out("credit", command, uow)
+
+
+def _carry_out(kind: Kind, command: PaymentCommand, uow: UnitOfWork) -> None:
+    operations = begin(kind, command, cause=uow.envelope.id, now=uow.now)
+    _keep(operations, uow)
+    uow.send(*answer_at_once(command, operations))
+
+
+def _keep(operations: Sequence[Operation], uow: UnitOfWork) -> None:
+    for operation in operations:
+        uow.save(operation)
+    for call in calls(operations):
+        uow.call(PAYMENT, call, lane=call.lane, target=call.connector)
+
+
+def record_outcome(
+    call: ProviderCall, outcome: Outcome, attempt: Attempt, uow: UnitOfWork
+) -> Verdict:
+    """Keep what the provider said; try again, answer the step, or undo what came too late."""
+    siblings = [uow.get(Operation, id_) for id_ in call.siblings]
+    settled = settle(siblings, call.operation_id, outcome, cause=uow.envelope.id, now=uow.now)
+    for operation in settled.changed:
+        uow.save(operation)
+    _keep(settled.undo, uow)
+    uow.send(*settled.answers)
+    if settled.given_up:
+        log.error(
+            "payment.unknown",
+            order_id=call.order_id,
+            operation=call.operation_id,
+            connector=call.connector,
+            attempts=attempt.number,
+        )
+    return Verdict(again_at=settled.again_at, failed=isinstance(outcome, Unknown))

@@ -1,0 +1,43 @@
+"""The composition root: which addresses may be called, and what sends to them."""
+
+from collections.abc import Sequence
+
+from contracts.messages import inventory, orders, replies, webhooks
+from services.chassis.clock import Clock
+from services.chassis.consumer import RETRY_DELAYS
+from services.chassis.http import Outbound
+from services.chassis.mongo import Database
+from services.chassis.service import Service
+from services.webhooks import entrypoints, queries
+from services.webhooks.gateways import Receivers
+from services.webhooks.settings import Settings
+
+
+def service(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    retry_delays: Sequence[float] = RETRY_DELAYS,
+) -> Service:
+    """Return the service."""
+    clock = clock or Clock()
+    outbound, endpoints = Outbound(settings.networks()), queries.Endpoints()
+    receivers = Receivers(outbound, endpoints=endpoints, clock=clock)
+
+    async def prepare(database: Database) -> None:
+        await queries.prepare(database)
+        await endpoints.prepare(database)
+        await outbound.start()
+
+    return Service(
+        name="webhooks",
+        settings=settings,
+        listens_to=[orders.EVENTS, inventory.EVENTS, webhooks.COMMANDS],
+        speaks_on=[webhooks.EVENTS, replies.REPLIES],
+        table=entrypoints.table(settings.networks()),
+        gateways=[entrypoints.gateway(receivers)],
+        prepare=prepare,
+        release=outbound.close,
+        clock=clock,
+        retry_delays=retry_delays,
+    )

@@ -1,0 +1,174 @@
+"""An endpoint: what is known of it, how it comes and goes, and what it wants to hear of."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import ClassVar, Final
+
+from pydantic import Field
+
+from contracts.message import Message
+from contracts.messages.webhooks import (
+    CreateWebhookEndpoint,
+    EndpointAnswer,
+    EndpointDisabled,
+    EndpointFilters,
+    EndpointSettings,
+)
+from contracts.problems import FieldProblem, problem
+from services.chassis.document import Document
+from services.chassis.outcomes import Ignore, Refused
+from services.webhooks.domain.signature import key_of
+
+GONE: Final = "the endpoint answered 410 Gone"
+
+
+class WebhookEndpoint(Document):
+    """A receiver of events. Its secrets are kept as they are, because every delivery needs them."""
+
+    collection: ClassVar[str] = "webhook_endpoints"
+
+    settings: EndpointSettings
+    secrets: tuple[str, ...] = Field(repr=False)
+    """The newest first; each signs, so that a receiver may change over at leisure."""
+    disabled_reason: str | None = None
+    created: datetime
+    created_by: str
+    modified: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is sent anything now."""
+        return self.settings.is_enabled and self.disabled_reason is None
+
+
+class Heard(Message):
+    """What fan-out has to know of an event; its JSON travels on as it came.
+
+    An event of an order has an `order_id` and the order's state after it; one of stock has neither.
+    """
+
+    sequence: int
+    timestamp: str
+    order_id: str | None = None
+    sku: str | None = None
+    warehouse_code: str | None = None
+    sub_class_name: str | None = None
+    status: str | None = None
+    store_id: str | None = None
+    market: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What the event is about: events of one subject stay in order."""
+        if self.order_id is not None:
+            return f"order:{self.order_id}"
+        return f"stock:{self.sku}@{self.warehouse_code}"
+
+
+def create(
+    known: WebhookEndpoint | None,
+    command: CreateWebhookEndpoint,
+    *,
+    forbidden: str | None,
+    now: datetime,
+) -> WebhookEndpoint:
+    """Return the new endpoint.
+
+    :param forbidden: why its URL can never be called, None if it may be (decided 9)
+    :raises Ignore: if it is there already
+    :raises Refused: if it could never be called, or nothing sent to it be verified
+    """
+    if known is not None:
+        raise Ignore
+    if forbidden is not None:
+        raise Refused(problem("address-not-allowed", errors=(_fault("url", forbidden),)))
+    try:
+        key_of(command.secret)
+    except ValueError as error:
+        raise Refused(
+            problem("validation-failed", errors=(_fault("secret", str(error)),))
+        ) from None
+    if command.settings.signature != "v1":
+        fault = _fault("signature", "expected v1; v1a is not supported by this installation")
+        raise Refused(problem("validation-failed", errors=(fault,)))
+    return WebhookEndpoint(
+        id=command.endpoint_id,
+        settings=command.settings,
+        secrets=(command.secret,),
+        created=now,
+        created_by=command.user,
+        modified=now,
+    )
+
+
+def _fault(path: str, message: str) -> FieldProblem:
+    return FieldProblem(path=path, message=message)
+
+
+def deletable(known: WebhookEndpoint | None) -> WebhookEndpoint:
+    """Return the endpoint that is to be deleted.
+
+    :raises Refused: if there is none
+    """
+    if known is None:
+        raise Refused(problem("not-found"))
+    return known
+
+
+def disable(
+    endpoint: WebhookEndpoint, *, reason: str, now: datetime
+) -> tuple[WebhookEndpoint, list[Message]]:
+    """Return the endpoint as one that is sent nothing any more, and the news of it."""
+    disabled = endpoint.model_copy(update={"disabled_reason": reason, "modified": now})
+    return disabled, [EndpointDisabled(endpoint_id=endpoint.id, reason=reason)]
+
+
+def answer(endpoint: WebhookEndpoint, *, secret: str | None = None) -> bytes:
+    """Return the endpoint as clients read it; with its secret only where that is asked for."""
+    members = dict(endpoint.settings)
+    shown = EndpointAnswer(
+        **members,
+        id=endpoint.id,
+        created=endpoint.created,
+        modified=endpoint.modified,
+        disabled_reason=endpoint.disabled_reason,
+        secret=secret,
+    )
+    return shown.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+# -- what it wants ---------------------------------------------------------------------------------
+
+
+def wants(endpoint: WebhookEndpoint, type_: str, event: Heard) -> bool:
+    """Say whether the endpoint hears of an event: it is open, and neither types nor filters forbid.
+
+    Filters compare without case. They are about orders: events of stock pass them (decided 12).
+    """
+    settings = endpoint.settings
+    if not endpoint.is_open or not _names(settings.event_types, type_):
+        return False
+    filters = settings.filters
+    if event.order_id is None or filters == _NO_FILTERS:
+        return True
+    return (
+        _lets_through(filters.order_types, event.sub_class_name)
+        and _lets_through(filters.statuses, event.status)
+        and _lets_through(filters.stores, event.store_id)
+        and _lets_through(filters.markets, event.market)
+    )
+
+
+_NO_FILTERS: Final = EndpointFilters()
+
+
+@lru_cache(maxsize=4096)
+def _names(patterns: tuple[str, ...], type_: str) -> bool:
+    return any(known in patterns for known in ("*", type_, type_.partition(".")[0] + ".*"))
+
+
+@lru_cache(maxsize=65_536)
+def _lets_through(words: tuple[str, ...], value: str | None) -> bool:
+    if not words:
+        return True
+    return value is not None and value.casefold() in {word.casefold() for word in words}

@@ -1,0 +1,51 @@
+"""The table of this service: what it handles, and how its calls are made and recorded."""
+
+from functools import partial
+
+from contracts.messages.inventory import STOCK_EVENTS
+from contracts.messages.orders import ORDER_EVENTS
+from contracts.messages.webhooks import CreateWebhookEndpoint, DeleteWebhookEndpoint
+from services.chassis.calls import Gateway
+from services.chassis.consumer import Table
+from services.chassis.settings import Network
+from services.chassis.unit_of_work import Everything, Loads, Route
+from services.webhooks import handlers
+from services.webhooks.domain.attempt import NotSent, Result
+from services.webhooks.domain.delivery import DeliverWebhook, Lanes
+from services.webhooks.domain.endpoint import Heard, WebhookEndpoint
+from services.webhooks.gateways import Receivers
+
+
+def _endpoint(command: CreateWebhookEndpoint | DeleteWebhookEndpoint | DeliverWebhook) -> Loads:
+    return [(WebhookEndpoint, command.endpoint_id)]
+
+
+def _everyone(event: Heard) -> Loads:
+    return [Everything(WebhookEndpoint), (Lanes, event.subject)]
+
+
+def table(allowed: tuple[Network, ...]) -> Table:
+    """Return who handles what; endpoints must be public or in an allowed network."""
+    create = partial(handlers.create_webhook_endpoint, allowed=allowed)
+    return {
+        CreateWebhookEndpoint: Route(CreateWebhookEndpoint, create, loads=_endpoint),
+        DeleteWebhookEndpoint: Route(
+            DeleteWebhookEndpoint, handlers.delete_webhook_endpoint, loads=_endpoint
+        ),
+        **{
+            event: Route(Heard, handlers.fan_out, loads=_everyone)
+            for event in (*ORDER_EVENTS, *STOCK_EVENTS)
+        },
+    }
+
+
+def gateway(receivers: Receivers) -> Gateway[DeliverWebhook, Result | NotSent]:
+    """Return the one kind of call: an event to an endpoint, in lanes by endpoint and order."""
+    return Gateway(
+        kind=handlers.WEBHOOK,
+        request=DeliverWebhook,
+        call=receivers.deliver,
+        record=handlers.record_attempt,
+        loads=_endpoint,
+        limits=receivers.limits,
+    )

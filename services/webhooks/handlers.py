@@ -1,0 +1,81 @@
+"""One function a message, and one for what became of an attempt."""
+
+from typing import Final
+
+from contracts.messages.webhooks import CreateWebhookEndpoint, DeleteWebhookEndpoint
+from services.chassis.calls import Attempt, Verdict
+from services.chassis.http import forbidden_literal
+from services.chassis.settings import Network
+from services.chassis.unit_of_work import UnitOfWork
+from services.webhooks.domain import attempt as attempts
+from services.webhooks.domain import delivery as deliveries
+from services.webhooks.domain import endpoint as endpoints
+from services.webhooks.domain.attempt import NotSent, Result
+from services.webhooks.domain.delivery import DeliverWebhook, Lanes, WebhookDelivery
+from services.webhooks.domain.endpoint import Heard, WebhookEndpoint
+
+WEBHOOK: Final = "webhook"
+
+
+def create_webhook_endpoint(
+    command: CreateWebhookEndpoint, uow: UnitOfWork, *, allowed: tuple[Network, ...]
+) -> None:
+    """Store the endpoint, and show its secret this once."""
+    endpoint = endpoints.create(
+        uow.find(WebhookEndpoint, command.endpoint_id),
+        command,
+        forbidden=forbidden_literal(command.settings.url, allowed),
+        now=uow.now,
+    )
+    uow.save(endpoint)
+    uow.reply(201, body=endpoints.answer(endpoint, secret=command.secret))
+
+
+def delete_webhook_endpoint(command: DeleteWebhookEndpoint, uow: UnitOfWork) -> None:
+    """Remove the endpoint; what waits to be sent to it is woken to find out that it is gone."""
+    endpoint = endpoints.deletable(uow.find(WebhookEndpoint, command.endpoint_id))
+    uow.delete(endpoint)
+    uow.wake(endpoint.id)
+    uow.reply(204)
+
+
+def fan_out(event: Heard, uow: UnitOfWork) -> None:
+    """Promise the event to every endpoint that wants it."""
+    planned, lanes = deliveries.plan(
+        event,
+        uow.envelope,
+        endpoints=uow.all(WebhookEndpoint),
+        lanes=uow.find(Lanes, event.subject),
+        now=uow.now,
+    )
+    for one in planned:
+        uow.save(one.delivery)
+        uow.call(
+            WEBHOOK, one.request, lane=one.lane, target=one.delivery.endpoint_id, payload=one.body
+        )
+    if lanes is not None:
+        uow.save(lanes)
+
+
+def record_attempt(
+    request: DeliverWebhook, result: Result | NotSent, attempt: Attempt, uow: UnitOfWork
+) -> Verdict:
+    """Keep the attempt, and say when the next one is."""
+    judgement = attempts.judge(
+        uow.find(WebhookEndpoint, request.endpoint_id),
+        request,
+        result,
+        number=attempt.number,
+        key=attempt.key,
+        now=uow.now,
+    )
+    uow.patch(WebhookDelivery, request.delivery_id, judgement.update)
+    for endpoint in judgement.endpoints:
+        uow.save(endpoint)
+    uow.send(*judgement.news)
+    return Verdict(
+        again_at=judgement.again_at,
+        failed=judgement.is_failure,
+        quiet_until=judgement.quiet_until,
+        postponed=judgement.is_postponed,
+    )

@@ -1,0 +1,68 @@
+"""The endpoints as the calls need them, and the indexes behind the reads of deliveries."""
+
+import asyncio
+
+from services.chassis.mongo import Collection, Database
+from services.webhooks.domain.delivery import WebhookDelivery
+from services.webhooks.domain.endpoint import WebhookEndpoint
+
+FRESH = 1.0
+
+
+async def prepare(database: Database) -> None:
+    """Create what lists of deliveries need: by endpoint, by order, by state, and by time."""
+    deliveries = database[WebhookDelivery.collection]
+    await deliveries.create_index([("endpointId", 1), ("created", -1)])
+    await deliveries.create_index([("orderId", 1), ("sequence", 1)])
+    await deliveries.create_index([("state", 1), ("created", -1)])
+    await deliveries.create_index([("created", -1)])
+
+
+class Endpoints:
+    """All endpoints as they were at most a second ago, read only while somebody asks."""
+
+    def __init__(self) -> None:
+        self._collection: Collection | None = None
+        self._known: dict[str, WebhookEndpoint] = {}
+        self._deleted: set[str] = set()
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def prepare(self, database: Database) -> None:
+        """Open the collection and read it once."""
+        self._collection = database[WebhookEndpoint.collection]
+        await self._read(float("-inf"))
+
+    def at_hand(self, id_: str) -> WebhookEndpoint | None:
+        """Return the endpoint if it is known here already."""
+        return self._known.get(id_)
+
+    def is_deleted(self, id_: str) -> bool:
+        """Say whether it is known that the endpoint is no more; an id never comes back."""
+        return id_ in self._deleted
+
+    async def find(self, id_: str) -> WebhookEndpoint | None:
+        """Return the endpoint, None if it was deleted."""
+        if id_ in self._deleted:
+            return None
+        now = asyncio.get_running_loop().time()
+        if now - self._read_at > FRESH:
+            await self._read(now - FRESH)
+        found = self._known.get(id_)
+        if found is None:
+            await self._read(now)
+            found = self._known.get(id_)
+            if found is None:
+                self._deleted.add(id_)
+        return found
+
+    async def _read(self, not_before: float) -> None:
+        """Read all endpoints, unless somebody has done so since."""
+        async with self._reading:
+            if self._read_at > not_before or self._collection is None:
+                return
+            began = asyncio.get_running_loop().time()
+            stored = await self._collection.find({}).to_list(None)
+            found = (WebhookEndpoint.from_bson(one) for one in stored)
+            self._known = {one.id: one for one in found if isinstance(one, WebhookEndpoint)}
+            self._read_at = began

@@ -1,0 +1,438 @@
+"""Reserve, release, reduce, set: what each does to the stock, the reservation and the ledger."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from contracts.messages.inventory import (
+    InventoryReleased,
+    InventoryReserved,
+    InventoryUpdated,
+    ReduceStock,
+    ReleaseStock,
+    ReserveStock,
+    SetStock,
+    StockItem,
+    StockLine,
+)
+from contracts.messages.orders import StepStatus
+from contracts.note import PropertyItem
+from services.inventory import domain
+from services.inventory.domain import Books, Reservation, StockRecord, TransactionType
+
+CAUSE = UUID(int=7)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOTHING_HELD = Reservation(id="O-1")
+
+
+def a_record(inventory: int = 10, reserved: int = 0, **others: object) -> StockRecord:
+    members: dict[str, object] = {"sku": "CUP", "warehouse_code": "OSLO"} | others
+    return StockRecord.model_validate(
+        {
+            "id": f"{members['sku']}@{members['warehouse_code']}",
+            "inventory": inventory,
+            "reserved_inventory": reserved,
+            "is_in_stock": inventory > reserved,
+            "created": NOON,
+            "modified": NOON,
+        }
+        | members
+    )
+
+
+def a_line(quantity: int = 3, **others: object) -> StockLine:
+    members = {"line_item_id": "1", "sku": "CUP", "warehouse_code": "OSLO", "shipment_id": "S1"}
+    return StockLine.model_validate(members | {"quantity": quantity} | others)
+
+
+def books(*records: StockRecord) -> Books:
+    return Books({record.id: record for record in records}, cause=CAUSE, at=NOON, order_id="O-1")
+
+
+def a_reserve(*lines: StockLine, require_all: bool = False) -> ReserveStock:
+    return ReserveStock(order_id="O-1", run_id="R", step=1, lines=lines, require_all=require_all)
+
+
+def a_reduce(*lines: StockLine) -> ReduceStock:
+    return ReduceStock(order_id="O-1", run_id="R", step=1, lines=lines)
+
+
+def holding(*lines: StockLine) -> Reservation:
+    """Return what an order holds after reserving these lines from plenty."""
+    plenty = books(
+        *(a_record(1000, sku=x.sku, warehouse_code=x.warehouse_code) for x in lines),
+    )
+    return domain.reserve(a_reserve(*lines), NOTHING_HELD, plenty)[0]
+
+
+class TestReserve:
+    def test_sets_aside_what_each_line_asks_for(self) -> None:
+        shelf = books(a_record(10, 2))
+
+        after, answer = domain.reserve(a_reserve(a_line(3)), NOTHING_HELD, shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 5
+        assert shelf.changed["CUP@OSLO"].inventory == 10
+        assert answer.status is StepStatus.SUCCESS
+        assert answer.reserved == {"1": Decimal(3)}
+        assert [line.quantity for line in after.lines] == [3]
+
+    def test_warns_and_names_the_skus_that_are_short(self) -> None:
+        shelf = books(a_record(2))
+        missing = a_line(1, line_item_id="2", sku="JUG")
+
+        _, answer = domain.reserve(a_reserve(a_line(3), missing), NOTHING_HELD, shelf)
+
+        assert answer.status is StepStatus.WARNING
+        assert answer.reason == "not enough stock: CUP (2 of 3), JUG (0 of 1)"
+        assert answer.reserved == {"1": Decimal(2), "2": Decimal(0)}
+
+    def test_reserves_nothing_when_all_is_required_and_something_is_short(self) -> None:
+        shelf = books(a_record(10))
+        missing = a_line(1, line_item_id="2", sku="JUG")
+
+        after, answer = domain.reserve(
+            a_reserve(a_line(3), missing, require_all=True), NOTHING_HELD, shelf
+        )
+
+        assert answer.status is StepStatus.ERROR
+        assert answer.reserved == {"1": Decimal(0), "2": Decimal(0)}
+        assert after is NOTHING_HELD
+        assert not shelf.changed
+        assert not shelf.entries
+
+    def test_serves_lines_in_their_order(self) -> None:
+        shelf = books(a_record(4))
+        lines = [a_line(3, line_item_id=name) for name in "abc"]
+
+        _, answer = domain.reserve(a_reserve(*lines), NOTHING_HELD, shelf)
+
+        assert answer.reserved == {"a": Decimal(3), "b": Decimal(1), "c": Decimal(0)}
+
+    def test_finds_virtual_stock_always_enough(self) -> None:
+        shelf = books(a_record(0, is_virtual=True))
+
+        _, answer = domain.reserve(a_reserve(a_line(50)), NOTHING_HELD, shelf)
+
+        assert answer.reserved == {"1": Decimal(50)}
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 50
+
+    def test_reserves_nothing_where_the_erp_counted_less_than_is_held(self) -> None:
+        shelf = books(a_record(2, 5))
+
+        _, answer = domain.reserve(a_reserve(a_line(1)), NOTHING_HELD, shelf)
+
+        assert answer.reserved == {"1": Decimal(0)}
+        assert not shelf.changed
+
+    def test_adds_only_what_the_line_lacks(self) -> None:
+        held = holding(a_line(2))
+        shelf = books(a_record(10, 2))
+
+        _, answer = domain.reserve(a_reserve(a_line(3)), held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 3
+        assert answer.reserved == {"1": Decimal(3)}
+
+    def test_changes_nothing_when_the_line_holds_it_all(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(10, 3))
+
+        after, answer = domain.reserve(a_reserve(a_line(3)), held, shelf)
+
+        assert after is held
+        assert not shelf.changed
+        assert answer.reserved == {"1": Decimal(3)}
+
+    def test_releases_there_and_reserves_here_when_a_line_has_moved(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(10, 3), a_record(1, warehouse_code="BERGEN"))
+
+        _, answer = domain.reserve(a_reserve(a_line(3, warehouse_code="BERGEN")), held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
+        assert shelf.changed["CUP@BERGEN"].reserved_inventory == 1
+        assert answer.reserved == {"1": Decimal(1)}
+
+    def test_lets_one_half_of_a_split_line_take_what_the_other_gives_back(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(3, 3))
+        halves = a_line(1, line_item_id="2", shipment_id="S2"), a_line(2)
+
+        _, answer = domain.reserve(a_reserve(*halves), held, shelf)
+
+        assert answer.reserved == {"1": Decimal(2), "2": Decimal(1)}
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 3
+
+    def test_leaves_other_lines_of_the_order_alone(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(10, 3))
+
+        _, answer = domain.reserve(a_reserve(a_line(1, line_item_id="2")), held, shelf)
+
+        assert answer.reserved == {"1": Decimal(3), "2": Decimal(1)}
+
+    def test_reserves_nothing_for_goods_that_have_left(self) -> None:
+        gone, _ = domain.reduce(a_reduce(a_line(3)), NOTHING_HELD, books(a_record()))
+        shelf = books(a_record(7))
+
+        after, _ = domain.reserve(a_reserve(a_line(3)), gone, shelf)
+
+        assert after is gone
+        assert not shelf.changed
+
+
+class TestRelease:
+    def test_gives_back_all_that_the_order_holds(self) -> None:
+        held = holding(a_line(3), a_line(1, line_item_id="2"))
+        shelf = books(a_record(10, 4))
+        command = ReleaseStock(order_id="O-1", run_id="R", step=1)
+
+        after, answers = domain.release(command, held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
+        assert after.lines == ()
+        assert answers[0].reserved == {"1": Decimal(0), "2": Decimal(0)}
+
+    def test_gives_back_only_the_named_shipments(self) -> None:
+        held = holding(a_line(3), a_line(1, line_item_id="2", shipment_id="S2"))
+        shelf = books(a_record(10, 4))
+        command = ReleaseStock(order_id="O-1", run_id="R", step=1, shipment_ids=("S2",))
+
+        _, answers = domain.release(command, held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 3
+        assert answers[0].reserved == {"1": Decimal(3), "2": Decimal(0)}
+
+    def test_answers_nobody_after_an_undo(self) -> None:
+        held = holding(a_line(3))
+
+        _, answers = domain.release(ReleaseStock(order_id="O-1"), held, books(a_record(10, 3)))
+
+        assert answers == ()
+
+    def test_never_makes_the_reserved_quantity_negative(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(10, 1))
+
+        domain.release(ReleaseStock(order_id="O-1"), held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
+        assert shelf.entries[0].reserved_inventory_change == -1
+
+    def test_keeps_in_mind_which_goods_have_left(self) -> None:
+        gone, _ = domain.reduce(a_reduce(a_line(3)), NOTHING_HELD, books(a_record()))
+
+        after, _ = domain.release(ReleaseStock(order_id="O-1"), gone, books(a_record(7)))
+
+        assert after is gone
+
+
+class TestReduce:
+    def test_takes_from_inventory_and_from_the_reservation(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(10, 5, cost=Decimal("4.50")))
+
+        _, answer = domain.reduce(a_reduce(a_line(3)), held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 7
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 2
+        assert answer.status is StepStatus.SUCCESS
+        assert answer.reserved == {"1": Decimal(0)}
+        assert answer.costs == {"1": Decimal("4.50")}
+
+    def test_warns_and_takes_nothing_the_second_time(self) -> None:
+        gone, _ = domain.reduce(a_reduce(a_line(3)), holding(a_line(3)), books(a_record(10, 3)))
+        shelf = books(a_record(7))
+
+        after, answer = domain.reduce(a_reduce(a_line(3)), gone, shelf)
+
+        assert after is gone
+        assert not shelf.changed
+        assert answer.status is StepStatus.WARNING
+        assert answer.reason == "already taken out: 1"
+
+    def test_takes_the_same_line_again_from_another_shipment(self) -> None:
+        gone, _ = domain.reduce(a_reduce(a_line(3)), NOTHING_HELD, books(a_record()))
+        shelf = books(a_record(7))
+
+        _, answer = domain.reduce(a_reduce(a_line(2, shipment_id="S2")), gone, shelf)
+
+        assert answer.status is StepStatus.SUCCESS
+        assert shelf.changed["CUP@OSLO"].inventory == 5
+
+    def test_leaves_others_their_share_when_nothing_was_reserved(self) -> None:
+        shelf = books(a_record(10, 8))
+
+        _, answer = domain.reduce(a_reduce(a_line(3)), NOTHING_HELD, shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 8
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 8
+        assert answer.status is StepStatus.WARNING
+        assert answer.reason == "not enough stock: CUP (2 of 3)"
+
+    def test_never_makes_the_inventory_negative(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(2, 5))
+
+        _, answer = domain.reduce(a_reduce(a_line(3)), held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 0
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 2
+        assert answer.status is StepStatus.WARNING
+
+    def test_gives_back_what_the_line_held_too_much(self) -> None:
+        held = holding(a_line(5))
+        shelf = books(a_record(10, 5))
+
+        domain.reduce(a_reduce(a_line(3)), held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 7
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
+
+    def test_gives_back_what_the_line_held_elsewhere(self) -> None:
+        held = holding(a_line(3))
+        shelf = books(a_record(10, 3), a_record(10, warehouse_code="BERGEN"))
+
+        domain.reduce(a_reduce(a_line(3, warehouse_code="BERGEN")), held, shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
+        assert shelf.changed["CUP@BERGEN"].inventory == 7
+
+    def test_leaves_virtual_stock_as_it_is(self) -> None:
+        shelf = books(a_record(0, 3, is_virtual=True))
+
+        _, answer = domain.reduce(a_reduce(a_line(3)), holding(a_line(3)), shelf)
+
+        assert answer.status is StepStatus.SUCCESS
+        assert shelf.changed["CUP@OSLO"].inventory == 0
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
+
+    def test_puts_a_negative_quantity_back_even_where_nothing_was_known(self) -> None:
+        shelf = books()
+
+        _, answer = domain.reduce(a_reduce(a_line(-2)), NOTHING_HELD, shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 2
+        assert shelf.entries[0].transaction_type is TransactionType.RETURNED
+        assert answer.status is StepStatus.SUCCESS
+
+
+class TestSetStock:
+    @staticmethod
+    def command(*items: StockItem, overwrite_reserved: bool = False) -> SetStock:
+        return SetStock(
+            command_id="C", items=items, overwrite_reserved=overwrite_reserved, user="u"
+        )
+
+    def test_adds_what_is_new(self) -> None:
+        shelf = books()
+        item = StockItem(sku="CUP", warehouse_code="OSLO", inventory=Decimal(5), location="A3")
+
+        result = domain.set_stock(self.command(item), shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 5
+        assert shelf.changed["CUP@OSLO"].location == "A3"
+        assert shelf.changed["CUP@OSLO"].is_in_stock
+        assert (result.is_modified, result.updated_count) == (True, 1)
+
+    def test_skips_what_is_unchanged(self) -> None:
+        shelf = books(a_record(5, 2))
+        item = StockItem(sku="CUP", warehouse_code="OSLO", inventory=Decimal(5))
+
+        result = domain.set_stock(self.command(item), shelf)
+
+        assert not shelf.changed
+        assert (result.is_modified, result.unchanged_count, result.total_count) == (False, 1, 1)
+
+    def test_keeps_the_reserved_quantity(self) -> None:
+        shelf = books(a_record(5, 2))
+        item = StockItem.model_validate(
+            {"sku": "CUP", "warehouseCode": "OSLO", "inventory": 1, "reservedInventory": 0}
+        )
+
+        domain.set_stock(self.command(item), shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 2
+        assert shelf.changed["CUP@OSLO"].available == -1
+        assert not shelf.changed["CUP@OSLO"].is_in_stock
+
+    def test_overwrites_the_reserved_quantity_when_told_to(self) -> None:
+        shelf = books(a_record(5, 2))
+        item = StockItem(sku="CUP", warehouse_code="OSLO", reserved_inventory=Decimal(0))
+
+        domain.set_stock(self.command(item, overwrite_reserved=True), shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
+        assert shelf.changed["CUP@OSLO"].inventory == 5
+
+    def test_replaces_what_else_is_known(self) -> None:
+        shelf = books(a_record(5, cost=Decimal(3), location="A3"))
+        properties = [PropertyItem(key="$a.b", value="c")]
+        item = StockItem(sku="CUP", warehouse_code="OSLO", location="B1", properties=properties)
+
+        result = domain.set_stock(self.command(item), shelf)
+
+        assert shelf.changed["CUP@OSLO"].cost is None
+        assert shelf.changed["CUP@OSLO"].location == "B1"
+        assert shelf.changed["CUP@OSLO"].properties == properties
+        assert shelf.changed["CUP@OSLO"].inventory == 5
+        assert not shelf.entries
+        assert result.updated_count == 1
+
+    def test_applies_the_same_record_twice_in_order(self) -> None:
+        shelf = books()
+        items = [
+            StockItem(sku="CUP", warehouse_code="OSLO", inventory=Decimal(number))
+            for number in (5, 7)
+        ]
+
+        result = domain.set_stock(self.command(*items), shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 7
+        assert [entry.inventory_change for entry in shelf.entries] == [5, 2]
+        assert result.updated_count == 2
+
+    @pytest.mark.parametrize("code", ["", "a@b"])
+    def test_refuses_a_warehouse_code_that_would_blur_the_name(self, code: str) -> None:
+        with pytest.raises(ValueError, match="warehouse_code"):
+            StockItem(sku="CUP", warehouse_code=code)
+
+
+class TestAnnounce:
+    def test_tells_that_more_is_set_aside(self) -> None:
+        before = a_record(10, 2, revision=4)
+        after = before.model_copy(update={"reserved_inventory": Decimal(5)})
+
+        (event,) = after.announce(before)
+
+        assert isinstance(event, InventoryReserved)
+        assert (event.key, event.sequence) == ("CUP@OSLO", 5)
+        assert event.reserved_inventory_change == 3
+        assert event.available_inventory == 5
+
+    def test_tells_that_less_is_set_aside(self) -> None:
+        before = a_record(10, 2)
+
+        (event,) = before.model_copy(update={"reserved_inventory": Decimal(0)}).announce(before)
+
+        assert isinstance(event, InventoryReleased)
+
+    def test_tells_that_the_quantity_changed_whatever_else_did(self) -> None:
+        before = a_record(10, 2)
+        changes = {"reserved_inventory": Decimal(5), "inventory": Decimal(9)}
+
+        (event,) = before.model_copy(update=changes).announce(before)
+
+        assert isinstance(event, InventoryUpdated)
+        assert event.inventory_change == -1
+        assert event.reserved_inventory_change == 3
+
+    def test_begins_with_one(self) -> None:
+        (event,) = a_record(10).announce(None)
+
+        assert isinstance(event, InventoryUpdated)
+        assert event.sequence == 1
+        assert event.inventory_change == 10

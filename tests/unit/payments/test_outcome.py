@@ -1,0 +1,267 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.messages.orders import StepFinished, StepStatus
+from contracts.messages.payments import (
+    AuthorizePayment,
+    CapturePayment,
+    CreditPayment,
+    PaymentCommand,
+    PaymentOperation,
+    VoidPayment,
+)
+from services.payments.domain.operation import Kind, Operation, begin, calls, undoing
+from services.payments.domain.outcome import (
+    Declined,
+    Failed,
+    Outcome,
+    Succeeded,
+    Unknown,
+    answer,
+    answer_at_once,
+    settle,
+)
+
+NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
+CAUSE = UUID(int=1)
+LATER = UUID(int=2)
+OUTCOMES: list[Outcome] = [
+    Succeeded(Decimal(100), "T", "T"),
+    Declined("no"),
+    Failed("no"),
+    Unknown("?"),
+]
+COMMANDS: dict[Kind, type[PaymentCommand]] = {
+    "authorize": AuthorizePayment,
+    "capture": CapturePayment,
+    "void": VoidPayment,
+    "credit": CreditPayment,
+}
+
+
+def asked(**changes: object) -> PaymentOperation:
+    members = {
+        "payment_id": "P1",
+        "payment_method_name": "Card",
+        "amount": Decimal(100),
+        "currency": "NOK",
+    }
+    return PaymentOperation.model_validate(members | changes)
+
+
+def begun(
+    kind: Kind, *operations: PaymentOperation, run_id: str | None = "R"
+) -> tuple[Operation, ...]:
+    step = None if run_id is None else 2
+    command = COMMANDS[kind](order_id="O", run_id=run_id, step=step, operations=operations)
+    return begin(kind, command, cause=CAUSE, now=NOW)
+
+
+class TestBegin:
+    def test_records_at_once_what_has_no_connector(self) -> None:
+        operations = begun("authorize", asked())
+
+        assert [one.state for one in operations] == ["succeeded"]
+        assert calls(operations) == []
+
+    def test_promises_a_call_for_what_has_one(self) -> None:
+        first, second = begun("capture", asked(connector_id="psp"), asked(payment_id="P2"))
+
+        (call,) = calls([first, second])
+        assert (call.operation_id, call.lane, call.connector) == (first.id, "O/P1", "psp")
+        assert call.siblings == (first.id, second.id)
+
+    def test_makes_the_same_ids_for_the_same_message(self) -> None:
+        assert begun("void", asked(), asked()) == begun("void", asked(), asked())
+        assert len({one.id for one in begun("void", asked(), asked())}) == 2
+
+
+class TestAnswerAtOnce:
+    def test_authorizes_the_entry_that_waited(self) -> None:
+        operations = begun("authorize", asked(transaction_id="T1"))
+
+        (finished,) = answer(operations)
+
+        assert (finished.order_id, finished.run_id, finished.step) == ("O", "R", 2)
+        assert finished.status is StepStatus.SUCCESS
+        (payment,) = finished.payments
+        assert payment.model_dump(exclude_unset=True, by_alias=False) == {
+            "id": "P1",
+            "transaction_id": "T1",
+            "transaction_type": "Authorization",
+            "status": "Processed",
+            "amount": Decimal(100),
+            "payment_method_name": "Card",
+            "paid_date": NOW,
+            "internal_reference": operations[0].id,
+        }
+
+    @pytest.mark.parametrize(
+        ("kind", "word"), [("capture", "Capture"), ("void", "Void"), ("credit", "Credit")]
+    )
+    def test_adds_an_entry_of_its_own_for_anything_else(self, kind: Kind, word: str) -> None:
+        operations = begun(kind, asked(transaction_id="T1", shipment_id="S", line_item_ids=("7",)))
+
+        ((payment,),) = (finished.payments for finished in answer(operations))
+
+        assert payment.id == operations[0].id != "P1"
+        assert (payment.transaction_type, payment.status) == (word, "Processed")
+        assert (payment.amount, payment.transaction_id) == (Decimal(100), "T1")
+        assert payment.created == payment.paid_date == NOW
+        assert payment.shipment_id == "S"
+        assert [line.line_item_id for line in payment.order_line_references or ()] == ["7"]
+
+    def test_answers_nobody_when_no_run_waits(self) -> None:
+        assert answer(begun("void", asked(), run_id=None)) == ()
+
+    def test_answers_a_command_without_operations(self) -> None:
+        command = CapturePayment(order_id="O", run_id="R", step=1, operations=())
+
+        (finished,) = answer_at_once(command, ())
+
+        assert (finished.status, finished.payments) == (StepStatus.SUCCESS, ())
+
+    def test_waits_for_the_operations_that_are_pending(self) -> None:
+        assert answer(begun("capture", asked(), asked(connector_id="psp"))) == ()
+
+
+class TestSettle:
+    def test_answers_with_what_the_provider_did(self) -> None:
+        (pending,) = begun("capture", asked(connector_id="psp"))
+
+        settled = settle(
+            [pending], pending.id, Succeeded(Decimal(60), "T", "C", "less"), cause=LATER, now=NOW
+        )
+
+        (finished,) = settled.answers
+        assert (finished.status, finished.reason) == (StepStatus.WARNING, "less")
+        (payment,) = finished.payments
+        assert (payment.amount, payment.transaction_id) == (Decimal(60), "T")
+        assert [(one.provider_name, one.id) for one in payment.external_ids or ()] == [("psp", "C")]
+
+    @pytest.mark.parametrize(
+        ("outcome", "state"), [(Declined("no"), "declined"), (Failed("no"), "failed")]
+    )
+    def test_makes_the_step_an_error_when_the_provider_says_no(
+        self, outcome: Outcome, state: str
+    ) -> None:
+        (pending,) = begun("authorize", asked(connector_id="psp"))
+
+        settled = settle([pending], pending.id, outcome, cause=LATER, now=NOW)
+
+        assert [one.state for one in settled.changed] == [state]
+        assert [(one.status, one.reason) for one in settled.answers] == [(StepStatus.ERROR, "no")]
+        assert (settled.again_at, settled.undo) == (None, ())
+
+    def test_tries_again_after_1_5_and_15_seconds_then_only_asks_for_a_day(self) -> None:
+        (operation,) = begun("authorize", asked(connector_id="psp"))
+        pauses: list[timedelta] = []
+        answers: list[StepFinished] = []
+        now = NOW
+        while True:
+            settled = settle([operation], operation.id, Unknown("?"), cause=LATER, now=now)
+            (operation,) = settled.changed
+            answers += settled.answers
+            if settled.again_at is None:
+                break
+            pauses.append(settled.again_at - now)
+            now = settled.again_at
+
+        assert [pause.total_seconds() for pause in pauses[:9]] == [
+            1, 5, 15, 30, 60, 120, 240, 300, 300,
+        ]  # fmt: skip
+        assert [one.status for one in answers] == [StepStatus.ERROR]
+        assert settled.given_up
+        assert (operation.state, operation.completed) == ("unknown", now)
+        assert timedelta(hours=24) <= now - NOW < timedelta(hours=24, minutes=6)
+
+    @pytest.mark.parametrize(("kind", "undo"), [("authorize", "void"), ("capture", "credit")])
+    def test_undoes_what_turns_out_too_late_to_have_moved_money(
+        self, kind: Kind, undo: str
+    ) -> None:
+        (operation,) = begun(kind, asked(connector_id="psp"))
+        operation = operation.model_copy(update={"state": "unknown", "attempts": 4})
+
+        settled = settle(
+            [operation], operation.id, Succeeded(Decimal(100), "T", "T"), cause=LATER, now=NOW
+        )
+
+        assert settled.answers == ()
+        (taking_back,) = settled.undo
+        assert (taking_back.kind, taking_back.amount) == (undo, Decimal(100))
+        assert (taking_back.transaction_id, taking_back.undoes) == ("T", operation.id)
+        assert [call.lane for call in calls(settled.undo)] == ["O/P1"]
+
+    @pytest.mark.parametrize("kind", ["void", "credit"])
+    def test_leaves_what_gives_money_back_as_it_is(self, kind: Kind) -> None:
+        (operation,) = begun(kind, asked(connector_id="psp"))
+        operation = operation.model_copy(update={"state": "succeeded"})
+
+        assert undoing(operation, cause=LATER, now=NOW) is None
+
+    def test_does_nothing_when_another_process_was_first(self) -> None:
+        (operation,) = begun("authorize", asked(connector_id="psp"))
+        operation = operation.model_copy(update={"state": "succeeded"})
+
+        settled = settle([operation], operation.id, Declined("no"), cause=LATER, now=NOW)
+
+        assert (settled.changed, settled.answers, settled.undo) == ((), (), ())
+
+    def test_writes_the_first_operation_too_so_that_two_processes_notice_each_other(self) -> None:
+        first, second = begun("capture", asked(connector_id="psp"), asked(connector_id="psp"))
+
+        settled = settle([first, second], second.id, Declined("no"), cause=LATER, now=NOW)
+
+        assert [one.id for one in settled.changed] == [second.id, first.id]
+        assert settled.changed[1] is not first
+
+    @given(
+        st.data(),
+        st.lists(st.sampled_from(["psp", None]), min_size=1, max_size=4),
+        st.sampled_from(["authorize", "capture"]),
+    )
+    def test_answers_once_and_leaves_no_money_taken_without_an_order(
+        self, data: st.DataObject, connectors: list[str | None], kind: Kind
+    ) -> None:
+        """Whatever the providers say, and in whatever order."""
+        operations = {
+            one.id: one
+            for one in begun(
+                kind,
+                *(
+                    asked(payment_id=str(number), connector_id=connector)
+                    for number, connector in enumerate(connectors)
+                ),
+            )
+        }
+        answers = list(answer(list(operations.values())))
+        undone: list[Operation] = []
+        now = NOW
+        while open_ := [
+            id_
+            for id_, one in operations.items()
+            if one.state == "pending" or (one.state == "unknown" and one.completed is None)
+        ]:
+            now += timedelta(hours=1)
+            settled = settle(
+                list(operations.values()),
+                data.draw(st.sampled_from(open_)),
+                data.draw(st.sampled_from(OUTCOMES)),
+                cause=LATER,
+                now=now,
+            )
+            operations |= {one.id: one for one in settled.changed}
+            answers += settled.answers
+            undone += settled.undo
+
+        assert len(answers) == 1
+        reported = {payment.internal_reference for payment in answers[0].payments}
+        moved = {id_ for id_, one in operations.items() if one.state == "succeeded"}
+        assert reported | {one.undoes for one in undone} == moved
+        assert len(undone) == len({one.undoes for one in undone})
+        assert reported.isdisjoint(one.undoes for one in undone)
