@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import ClassVar, TypeVar
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
+
+from contracts.value import Value
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -15,7 +17,7 @@ SOURCE = "kontor"
 SCHEMA_BASE = "https://kontor.dev/schemas/"
 
 
-class Message(BaseModel):
+class Message(Value):
     """A command (imperative) or an event (past tense), without delivery details.
 
     A message never changes once published: fields may be added with a default, and a reader

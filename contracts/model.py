@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from contracts import reading
 from contracts.faults import FieldError, Invalid, RuleBroken
+from contracts.value import Value
 
 __all__ = ["LONGEST_TEXT", "FieldError", "Invalid", "Model", "Parsed", "RuleBroken", "parse"]
 
@@ -18,7 +19,7 @@ LONGEST_TEXT: Final = 32_768
 T = TypeVar("T")
 
 
-class Model(BaseModel):
+class Model(Value):
     """A part of the language: snake_case in Python, camelCase on the wire, never changed in place.
 
     Inside the system unknown members are ignored, so that a newer sender can talk to an older

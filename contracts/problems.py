@@ -113,6 +113,11 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "The order changed meanwhile",
         "Read it again and repeat the change.",
     ),
+    "precondition-failed": (
+        412,
+        "It is not what you have read",
+        "Somebody changed it meanwhile; read it again and repeat the change with its new ETag.",
+    ),
     "too-large": (413, "The body is too large", "Send less in one request."),
     "unsupported-media-type": (
         415,

@@ -1,4 +1,4 @@
-"""Writes `contracts/schemas/`: a JSON Schema for every message type, and the AsyncAPI document.
+"""Writes `contracts/schemas/`: a JSON Schema for every message type, AsyncAPI and OpenAPI.
 
 `poe schemas` writes them and refuses a change that breaks readers; `poe schemas --breaking` writes
 that too. A schema says what is on the wire: members without a value are left out there.
@@ -24,6 +24,7 @@ from contracts.messages import inventory, notifications, orders, payments, repli
 from contracts.messages.orders import OrderEvent
 from contracts.messages.replies import Reply
 from contracts.order import Order
+from deploy import publish_openapi
 from deploy.schema_differences import Difference, differences
 
 FOLDER: Final = Path(__file__).parent.parent / "contracts" / "schemas"
@@ -287,6 +288,7 @@ def main(arguments: list[str]) -> int:
     if any(one.breaking for one in found) and "--breaking" not in arguments:
         return 1
     write()
+    publish_openapi.write()
     return 0
 
 

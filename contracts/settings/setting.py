@@ -50,8 +50,14 @@ class Setting(Model):
             if value is not None
         }
 
-    def __copy__(self) -> Self:
-        copied = super().__copy__()
+    def model_copy(
+        self,
+        *,
+        update: Mapping[str, Any] | None = None,  # Any: pydantic's own signature
+        deep: bool = False,
+    ) -> Self:
+        """Return a copy with the members in `update`; what was computed is computed anew."""
+        copied = super().model_copy(update=update, deep=deep)
         # What was computed from the members must not outlive a change of them.
         for computed in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[computed]

@@ -9,12 +9,14 @@ from services.api.queries.leases import Leases
 from services.api.queries.orders import Orders
 from services.api.queries.requests import Requests
 from services.api.queries.results import Results
+from services.api.queries.settings import SettingsStore
 from services.api.queries.stock import Stock
 from services.api.queries.webhooks import Webhooks
 from services.api.settings import Settings
 from services.chassis import health, logging
 from services.chassis.clock import Clock
 from services.chassis.configuration import Watched
+from services.chassis.dead_letters import DeadLetters
 from services.chassis.kafka import REPLIES, Producer, create_topics
 from services.chassis.mongo import connect, database
 from services.chassis.service import announce, settle_garbage_collector, until_told_to_stop
@@ -68,6 +70,9 @@ class Api:
             results=results,
             stock=Stock(db),
             webhooks=Webhooks(db),
+            settings_store=SettingsStore(db),
+            dead_letters=DeadLetters(db, self._producer, settings.topic_prefix),
+            database=db,
         )
         application = Application(ROUTES, access=access, parts=parts)
         self._server = health.server(application, host=settings.api_host, port=settings.api_port)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -123,7 +124,7 @@ class Command:
 class Result:
     """What became of a command: the answer its request gets.
 
-    `body` is JSON. A result without one whose `order_id` and `version` are set is answered with
+    `body` is JSON. `completed` is known of results that were looked up. A result without one whose `order_id` and `version` are set is answered with
     that version of the order.
     """
 
@@ -132,6 +133,7 @@ class Result:
     problem: Problem | None = None
     order_id: str | None = None
     version: int | None = None
+    completed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
 from contracts.message import Message
+from contracts.value import Value
 
 # What a document is to the driver: names and whatever BSON can hold.
 Bson = dict[str, Any]
@@ -16,7 +17,7 @@ def _stored_name(name: str) -> str:
     return "_id" if name == "id" else to_camel(name)
 
 
-class Document(BaseModel):
+class Document(Value):
     """What a service keeps under one id. Frozen: rules return changed copies.
 
     `revision` counts the writes of the document and guards them: a copy that is not the newest is

@@ -26,30 +26,36 @@ app = typer.Typer()
     epilog="Examples:\n\n`kontor explain ORD-2024-000001`\n\n"
     "`kontor explain ORD-2024-000001 --data /var/lib/kontor`"
 )
-def explain(
+def explain(  # noqa: PLR0913 - one parameter an option
     order_id: Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id.")],
     data: Data = DEFAULT,
     url: Url = None,
     client_id: ClientId = None,
     client_secret: ClientSecret = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print all that is known, as JSON.")] = False,
 ) -> None:
     """Tell what happened to an order, what it waits for, and which steps are safe by hand."""
 
-    async def work(client: Client) -> tuple[str, Json]:
+    async def work(client: Client) -> tuple[Json, Json]:
         told = await client.want("GET", path("Orders", order_id, "Explain"))
         events = await client.want("GET", path("Orders", order_id, "Events"))
-        return told.text, events.json
+        return told.json, events.json["items"]
 
     told, events = call(place(data, url, client_id, client_secret), work)
-    console = Console()
-    console.print(story(events))
-    console.print_json(told)
+    console = Console(highlight=False)
+    if json:
+        console.print_json(data=told)
+        return
+    console.print(_history(events))
+    for sentence in told["story"]:
+        console.print(sentence, markup=False)
 
 
-def story(events: Json) -> Table:
+def _history(events: list[Json]) -> Table:
     """Return the events of an order as a table."""
-    table = Table("sequence", "at", "type", "status", "what", "by")
-    for event in events["items"]:
-        names = ("sequence", "timestamp", "type", "status", "message", "user")
+    table = Table("", "at", "status", "what", "by")
+    for event in events:
+        names = ("sequence", "timestamp", "status", "message", "user")
         table.add_row(*(str(event.get(name) or "") for name in names))
     return table

@@ -71,6 +71,8 @@ def environment(data: Path, allow_network: list[str]) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "PYTHONUNBUFFERED": "1",
     }
+    # Six processes import the same modules: compiled once, they start in half the time.
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
     if allow_network:
         found.setdefault("KONTOR_WEBHOOKS_ALLOWED_NETWORKS", ",".join(allow_network))
     return found

@@ -2,7 +2,9 @@
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from contracts.model import Model
 from services.api.domain import OWNER, refusal
@@ -11,6 +13,7 @@ from services.api.entrypoints.query import Paging, query_of
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import ACCEPTED, NO_CONTENT, OK, Response, json_response
 from services.api.entrypoints.routing import Route
+from services.chassis.kafka import MAX_MESSAGE
 from services.chassis.mongo import Bson
 
 
@@ -43,7 +46,7 @@ class WholeDeadLetter(DeadLetter):
 
     key: str | None = None
     headers: dict[str, str]
-    payload: str
+    payload: Annotated[str, Field(max_length=2 * MAX_MESSAGE)]
     payload_encoding: Literal["utf-8", "base64"]
 
 
@@ -77,7 +80,6 @@ async def get_dead_letter(request: Request, parts: Parts) -> Response:
             "payloadEncoding": encoding,
         }
     )
-    # A payload may be longer than what a client may send.
     return Response(OK, letter.model_dump_json(exclude_none=True).encode())
 
 

@@ -23,6 +23,7 @@ class Operation(Model):
     answer: Any = None  # Any: whatever JSON the command's own route answers
     problem: Problem | None = None
     created: datetime
+    completed: datetime | None = None
 
 
 async def get_operation(request: Request, parts: Parts) -> Response:
@@ -45,6 +46,7 @@ async def get_operation(request: Request, parts: Parts) -> Response:
         answer=None if result is None else answer_of(result),
         problem=None if result is None else result.problem,
         created=found.created,
+        completed=None if result is None else result.completed,
     )
     body = operation.model_dump(mode="json", exclude_none=True)
     return json_response(body)
@@ -57,5 +59,6 @@ ROUTES: Final = (
         handler=get_operation,
         requires=ANY,
         answer=Operation,
+        problems=("not-found",),
     ),
 )

@@ -9,6 +9,7 @@ from contracts.fields import Flag, OpenObject
 from contracts.messages.orders import COMMANDS, PlaceOrder, UpdateOrderStatus
 from contracts.model import Model
 from contracts.order import Order
+from contracts.order_id import LONGEST_ID
 from contracts.problems import FieldProblem
 from services.api.domain import Command, refusal
 from services.api.entrypoints.parts import Parts
@@ -111,7 +112,7 @@ async def update_status(request: Request, parts: Parts) -> Response:
     if faults:
         raise refusal("validation-failed", errors=faults)
     client = request.client
-    if not client.is_unrestricted and not await parts.orders.is_visible(order_id, client):
+    if len(order_id) > LONGEST_ID or not await parts.orders.may_see(order_id, client):
         raise refusal("order-not-found")
     message = UpdateOrderStatus(
         order_id=order_id,
@@ -141,6 +142,10 @@ ROUTES: Final = (
         body=Order,
         answer=Order,
         status=201,
+        problems=(
+            "duplicate-order-id",
+            "idempotency-key-reused",
+        ),
     ),
     Route(
         method="GET",
@@ -148,6 +153,7 @@ ROUTES: Final = (
         handler=get_order,
         requires="OrderRead",
         answer=Order,
+        problems=("order-not-found",),
     ),
     Route(
         method="POST",
@@ -156,5 +162,14 @@ ROUTES: Final = (
         requires="OrderAdmin",
         body=UpdateStatusPatch,
         answer=WorkflowExecutionResult,
+        problems=(
+            "order-not-found",
+            "unknown-status",
+            "status-not-available",
+            "order-queued",
+            "order-read-only",
+            "order-locked",
+            "idempotency-key-reused",
+        ),
     ),
 )

@@ -10,11 +10,14 @@ from services.api.queries.clients import Clients
 from services.api.queries.orders import Orders
 from services.api.queries.requests import Requests
 from services.api.queries.results import Results
+from services.api.queries.settings import SettingsStore
 from services.api.queries.stock import Stock
 from services.api.queries.webhooks import Webhooks
 from services.api.settings import Settings
 from services.chassis.clock import Clock
+from services.chassis.dead_letters import DeadLetters
 from services.chassis.health import Check
+from services.chassis.mongo import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,9 @@ class Parts:
     results: Results
     stock: Stock
     webhooks: Webhooks
+    settings_store: SettingsStore
+    dead_letters: DeadLetters
+    database: Database
 
     @property
     def strict(self) -> bool:

@@ -18,9 +18,7 @@ async def prove_books(_: Request, parts: Parts) -> Response:
     after two seconds, so that nothing that was on its way counts. An order whose run is in hand is
     compared when that has ended; a run that is late is a difference itself.
     """
-    result = await reconcile(
-        parts.database, configuration=parts.configuration(), clock=parts.clock
-    )
+    result = await reconcile(parts.database, configuration=parts.configuration(), clock=parts.clock)
     return Response(OK, result.model_dump_json(exclude_none=True).encode())
 
 

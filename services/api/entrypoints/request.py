@@ -5,7 +5,6 @@ import re
 import secrets
 import zlib
 from collections.abc import Mapping
-from decimal import Decimal
 from hashlib import sha256
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
@@ -20,8 +19,8 @@ from services.chassis.health import Receive, Scope
 
 T = TypeVar("T")
 
-_JSON: Final = re.compile(r"(application|text)/(json|[\w.+-]+\+json)", re.IGNORECASE)
-_UTF8: Final = re.compile(r".*;\s*charset\s*=\s*\"?(?!utf-?8\b)", re.IGNORECASE)
+_JSON: Final = re.compile(r"(application|text)/(json|[\w.+-]+\+json)\s*(;|$)", re.IGNORECASE)
+_NOT_UTF8: Final = re.compile(r".*;\s*charset\s*=\s*+(?!\"?utf-?8\b)", re.IGNORECASE)
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _LONGEST_KEY: Final = 255
 _IDEMPOTENCY_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{_LONGEST_KEY}}}")
@@ -119,7 +118,7 @@ class Request:
         kind = self.headers.get(b"content-type")
         if kind is not None and kind != b"application/json":
             text = kind.decode("latin-1")
-            if not _JSON.match(text) or _UTF8.match(text):
+            if not _JSON.match(text) or _NOT_UTF8.match(text):
                 raise refusal("unsupported-media-type")
         return await self.body()
 
@@ -176,8 +175,7 @@ class Request:
         query = sorted(self.query().items())
         canonical = ""
         if raw:
-            value = json.loads(raw, parse_float=Decimal, parse_int=Decimal)
-            canonical = json.dumps(value, sort_keys=True, default=lambda n: str(n.normalize()))
+            canonical = json.dumps(json.loads(raw, parse_int=float), sort_keys=True)
         return sha256("\n".join((self.method, self.path, repr(query), canonical)).encode()).digest()
 
 

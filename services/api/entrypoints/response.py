@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from pydantic import BaseModel
 from pydantic_core import to_json
 
 from contracts.problems import Problem
@@ -57,8 +58,9 @@ def problem_response(problem: Problem, *, headers: Sequence[Header] = ()) -> Res
         extra.append((b"retry-after", b"%d" % retry_after))
     if problem.status == UNAUTHORIZED:
         extra.append((b"www-authenticate", b"Bearer"))
-    body = problem.__pydantic_serializer__.to_json(problem, by_alias=True, exclude_none=True)
-    return Response(problem.status, body, extra, PROBLEM)
+    response = model_response(problem, problem.status, extra)
+    response.media_type = PROBLEM
+    return response
 
 
 UNAUTHORIZED: Final = 401
@@ -73,12 +75,19 @@ def etag(version: int) -> Header:
 
 def location(*segments: str) -> Header:
     """Return where something is to be found, below /api."""
-    return (b"location", ("/api/" + "/".join(quote(one, safe="") for one in segments)).encode())
+    # No segment has a slash, so all are quoted at once.
+    return (b"location", quote("/api/" + "/".join(segments)).encode())
 
 
 def json_response(value: object, status: int = OK, headers: Sequence[Header] = ()) -> Response:
     """Return a JSON value."""
     return Response(status, to_json(value), headers)
+
+
+def model_response(model: BaseModel, status: int = OK, headers: Sequence[Header] = ()) -> Response:
+    """Return a model as JSON, without what is absent."""
+    body = model.__pydantic_serializer__.to_json(model, by_alias=True, exclude_none=True)
+    return Response(status, body, headers)
 
 
 def command_response(

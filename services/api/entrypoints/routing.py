@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
+from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 
 from contracts.problems import problem
@@ -38,6 +39,8 @@ class Route:
     :param answer: what a success is, for the description
     :param status: the code of a success
     :param batch: whether the limit for batches holds for the body
+    :param query: the model that the query is read as, for the description
+    :param problems: what may go wrong here besides what may everywhere, for the description
     """
 
     method: str
@@ -48,6 +51,8 @@ class Route:
     answer: object = None
     status: int = 200
     batch: bool = False
+    query: type[BaseModel] | None = None
+    problems: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.requires != PUBLIC and self.requires not in ROLES:

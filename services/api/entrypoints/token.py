@@ -102,5 +102,11 @@ ROUTES: Final = (
         handler=issue_token,
         requires=PUBLIC,
         answer=TokenResponse,
+        problems=(
+            "invalid-credentials",
+            "malformed-json",
+            "unsupported-media-type",
+            "too-large",
+        ),
     ),
 )

@@ -183,7 +183,9 @@ async def facts(
         run=_run(run) if run is not None else None,
         results=results,
         next_timer=await _timer(database, run),
-        last_failure=_last_failure(results, (run or {}).get("since", (ended or {}).get("at")), errors),
+        last_failure=_last_failure(
+            results, (run or {}).get("since", (ended or {}).get("at")), errors
+        ),
         errors=errors,
         dead_letters=[
             DeadLetterSummary.model_validate(one)

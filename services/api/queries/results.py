@@ -27,20 +27,22 @@ class Results:
 
         :param service: whose command it is
         """
-        mark = await self._database[f"{service}_inbox"].find_one({"_id": command}, {"o": 1})
+        mark = await self._database[f"{service}_inbox"].find_one({"_id": command})
         outcome = (mark or {}).get("o")
-        if outcome is None:
+        if mark is None or outcome is None:
             return None
+        at = mark["at"]
         order_id = outcome.get("o") or order_id
         if outcome["s"] >= _REFUSED:
             slug = outcome.get("p")
-            found = problem(slug if slug in CATALOGUE else "command-failed")
-            return Result(outcome["s"], problem=found, order_id=order_id)
+            why = problem(slug if slug in CATALOGUE else "command-failed")
+            return Result(outcome["s"], problem=why, order_id=order_id, completed=at)
         if order_id is None:
-            return Result(outcome["s"])
+            return Result(outcome["s"], completed=at)
         if outcome["s"] == _BEGUN:
             return await self._of_run(command, order_id)
-        return await self.filled(Result(outcome["s"], order_id=order_id, version=outcome.get("v")))
+        found = Result(outcome["s"], order_id=order_id, version=outcome.get("v"), completed=at)
+        return await self.filled(found)
 
     async def filled(self, result: Result) -> Result:
         """Return the result with its body, read from the order's history where it has none."""
@@ -73,6 +75,7 @@ def _of_version(found: Bson, status: int) -> Result:
         body=_execution(order, found) if status == _OK else order,
         order_id=found["orderId"],
         version=found["version"],
+        completed=found["at"],
     )
 
 

@@ -67,7 +67,9 @@ class SettingsStore:
         found = await self._database["settings"].find_one({"_id": DOCUMENT})
         if found is None:
             return Stored(DEFAULT, {})
-        changed_at = found.get("changedAt") or dict.fromkeys(DOCUMENTS, found["version"])
+        changed_at: Mapping[str, int] = found.get("changedAt") or dict.fromkeys(
+            DOCUMENTS, found["version"]
+        )
         return Stored(Configuration.model_validate_json(found["json"]), changed_at)
 
     async def replace(
@@ -75,53 +77,56 @@ class SettingsStore:
         name: str,
         value: object,
         *,
-        unless_changed: Callable[[int], bool],
+        is_expected: Callable[[int], bool],
         user: str,
         now: datetime,
     ) -> tuple[Stored, Stored]:
         """Put a document in the place of what is stored; return the settings before and after.
 
-        :param unless_changed: told the document's version, says whether it is the expected one
+        What is stored already is not stored again.
+
+        :param is_expected: told the document's version, says whether it is the expected one
         :raises Changed: if it is not
         """
         while True:
             before = await self.read()
-            if not unless_changed(before.version(name)):
+            if not is_expected(before.version(name)):
                 raise Changed(name)
             after = _with(before, name, value)
+            if _value(after, name) == _value(before, name):
+                return before, before
             try:
-                await transact(
-                    self._database.client,
-                    lambda session: self._store(
-                        before, after, session, change=_entry(after, name, user, now)
-                    ),
-                )
+                await self._store(before, after, change=_entry(after, name, user, now))
             except (_Overtaken, DuplicateKeyError):
                 # Another document changed: read that one too and put ours beside it.
                 continue
             return before, after
 
-    async def _store(self, before: Stored, after: Stored, session: Session, *, change: Bson) -> None:
-        version = after.configuration.version
+    async def _store(self, before: Stored, after: Stored, *, change: Bson) -> None:
         members = {
-            "version": version,
+            "version": after.configuration.version,
             "json": change["json"],
             "changedAt": dict(after.changed_at),
         }
-        if before.configuration.version == 0:
-            # Shipped settings are nowhere stored; of two first changes one meets a taken key.
-            await self._database["settings"].insert_one(
-                {"_id": DOCUMENT, **members}, session=session
-            )
-        else:
-            result = await self._database["settings"].update_one(
-                {"_id": DOCUMENT, "version": before.configuration.version},
-                {"$set": members},
-                session=session,
-            )
-            if not result.matched_count:
-                raise _Overtaken
-        await self._database["settings_versions"].insert_one(change, session=session)
+
+        async def write(session: Session) -> None:
+            settings = self._database["settings"]
+            if before.configuration.version == 0:
+                # What was shipped is stored nowhere; of two first changes one finds the key taken.
+                await settings.insert_one({"_id": DOCUMENT, **members}, session=session)
+            else:
+                guard = {"_id": DOCUMENT, "version": before.configuration.version}
+                result = await settings.update_one(guard, {"$set": members}, session=session)
+                if not result.matched_count:
+                    raise _Overtaken
+            await self._database["settings_versions"].insert_one(change, session=session)
+
+        await transact(self._database.client, write)
+
+
+def _value(stored: Stored, name: str) -> object:
+    found: object = getattr(stored.configuration, MEMBERS[name])
+    return found
 
 
 def _with(before: Stored, name: str, value: object) -> Stored:

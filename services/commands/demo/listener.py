@@ -1,12 +1,13 @@
 """What passes on Kafka, seen from outside: a plain consumer without a group."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.chassis.mongo import connect
@@ -44,20 +45,12 @@ class Listener:
         self.seen: list[Seen] = []
 
     async def __aenter__(self) -> Self:
-        prefix = self._settings.topic_prefix
         self._consumer = AIOKafkaConsumer(
-            **self._settings.kafka_arguments(), auto_offset_reset="latest", group_id=None
+            **self._settings.kafka_arguments(), auto_offset_reset="earliest", group_id=None
         )
+        # Before the start: then it knows all partitions once it has started.
+        self._consumer.subscribe(pattern=f"^{re.escape(self._settings.topic_prefix)}")
         await self._consumer.start()
-        topics = [topic for topic in await self._consumer.topics() if topic.startswith(prefix)]
-        self._consumer.assign(
-            [
-                TopicPartition(topic, number)
-                for topic in topics
-                for number in self._consumer.partitions_for_topic(topic)
-            ]
-        )
-        await self._consumer.seek_to_end()
         self._listening = asyncio.create_task(self._listen())
         return self
 

@@ -198,11 +198,10 @@ class Story:
         answer = await self._client.ask("GET", target)
         if answer.status != HTTPStatus.OK:
             raise Failed(f"Explain was answered with {answer.status}: {answer.text}")
-        self._screen.show(**{name: value for name, value in answer.json.items() if value})
-        self._screen.line(
-            f"     (the same as a story: kontor explain {self._id} --data {self._directory})"
-        )
-        self._check(answer.json.get("waitingFor") is None, "It waits for nothing")
+        for sentence in answer.json["story"]:
+            self._screen.line(f"     {sentence}")
+        self._screen.line(f"   $ kontor explain {self._id} --data {self._directory}", "cyan")
+        self._check(answer.json["run"] is None, "No run is in hand, so it waits for nothing")
 
     async def _prove_the_books(self) -> None:
         self._screen.curl("Prove the books", "POST", "/api/Reconcile")

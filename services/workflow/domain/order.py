@@ -5,20 +5,21 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
-from contracts.messages.orders import StepStatus
+from contracts.messages.orders import StepFinished, StepStatus
 from contracts.order import Order
 from contracts.order_line import OrderLine
 from contracts.stored import order_document, order_model
+from contracts.value import Value
 from services.chassis.document import Bson, Document
 
 QUEUED = "Queued"
 DELETED = "Deleted"
 
 
-class Part(BaseModel):
+class Part(Value):
     """A value inside a document."""
 
     model_config = ConfigDict(
@@ -66,6 +67,10 @@ class Run(Part):
     timer: UUID | None = None
     results: tuple[StepResult, ...] = ()
     undo: tuple[Undo, ...] = ()
+    next_status: str | None = None
+    """The status that a step wants entered when this one's steps are done."""
+    reports: tuple[StepFinished, ...] = ()
+    """What steps of other services reported and the stored order does not show yet."""
     before: bytes | None = None
     """The order as it was last announced, compressed; only where a later run waits."""
     user: str

@@ -124,7 +124,7 @@ def start(
     kind = configuration.order_type(document.order.order_type)
     steps = plan(document.order, kind, run.status, configuration)
     run = run.model_copy(update={"plan": tuple(step.name for step in steps)})
-    return _advance(document, run, steps, now=now, configuration=configuration)
+    return _advance(document, run, steps, document.order, now=now, configuration=configuration)
 
 
 def go_on(
@@ -138,15 +138,26 @@ def go_on(
     """Take the answer of the step in hand and go on with the run."""
     kind = configuration.order_type(document.order.order_type)
     steps = _as_planned(run, plan(document.order, kind, run.status, configuration))
-    order = absorb(document.order, finished, pricing(document.order, configuration))
-    document = document.model_copy(update={"order": order})
     step = steps[run.position]
     stop = _stops(step, finished.status)
     run = _with_result(run, step, finished.status, finished.reason, stop=stop)
+    changes: dict[str, object] = {"position": run.position + 1, "waiting_for": None}
+    if finished.payments or finished.reserved or finished.costs:
+        changes["reports"] = (*run.reports, finished)
+    run = run.model_copy(update=changes)
+    order = _reported(document, run, configuration)
     if stop:
-        return _abort(document, run, now=now, configuration=configuration)
-    run = run.model_copy(update={"position": run.position + 1, "waiting_for": None})
-    return _advance(document, run, steps, now=now, configuration=configuration)
+        known = document.model_copy(update={"order": order})
+        return _abort(known, run, now=now, configuration=configuration)
+    return _advance(document, run, steps, order, now=now, configuration=configuration)
+
+
+def _reported(document: OrderDocument, run: Run, configuration: Configuration) -> Order:
+    """Return the order with what the steps of the run have reported so far."""
+    order = document.order
+    for report in run.reports:
+        order = absorb(order, report, pricing(order, configuration))
+    return order
 
 
 def time_out(
@@ -158,7 +169,9 @@ def time_out(
     run = _with_result(
         run, step, StepStatus.ERROR, f"no answer within {seconds} seconds", stop=True
     )
-    return _abort(document, run, now=now, configuration=configuration)
+    order = _reported(document, run, configuration)
+    known = document.model_copy(update={"order": order})
+    return _abort(known, run, now=now, configuration=configuration)
 
 
 def _as_planned(run: Run, steps: tuple[WorkflowStep, ...]) -> tuple[WorkflowStep, ...]:
@@ -173,42 +186,50 @@ def _advance(
     document: OrderDocument,
     run: Run,
     steps: tuple[WorkflowStep, ...],
+    order: Order,
     *,
     now: datetime,
     configuration: Configuration,
 ) -> Progress:
-    """Run step after step until one must wait, one stops the run, or none is left."""
-    order = document.order
-    next_status: str | None = None
-    while run.position < len(steps):
-        step = steps[run.position]
+    """Run step after step until one must wait, one stops the run, or none is left.
+
+    `order` is the document's with what the steps have reported. While the run waits, reports are
+    kept beside the order; it is written again only when a step of our own has changed it.
+    """
+    reported = order
+    position = run.position
+    while position < len(steps):
+        step = steps[position]
         if step.run_after_order_is_saved or not _conditions_hold(step, run):
-            run = run.model_copy(update={"position": run.position + 1})
+            position += 1
             continue
+        run = run.model_copy(update={"position": position})
         outcome = act(Context(order, run, step, now, configuration))
         if isinstance(outcome, Asked):
-            run = run.model_copy(
-                update={
-                    "waiting_for": step.name,
-                    "since": now,
-                    "deadline": run.deadline or now + DEADLINE,
-                    "undo": _noted(run, step, outcome.payment_ids),
-                }
-            )
-            waiting = document.model_copy(update={"order": order, "run": run})
+            changes: dict[str, object] = {
+                "waiting_for": step.name,
+                "since": now,
+                "deadline": run.deadline or now + DEADLINE,
+                "undo": _noted(run, step, outcome.payment_ids),
+            }
+            if order is not reported:
+                document = document.model_copy(update={"order": order})
+                changes["reports"] = ()
+            waiting = document.model_copy(update={"run": run.model_copy(update=changes)})
             return Progress(waiting, outcome.messages)
         if outcome.order is not None:
             order = outcome.order
-        next_status = outcome.next_status or next_status
         stop = _stops(step, outcome.status)
         run = _with_result(run, step, outcome.status, outcome.reason, stop=stop)
+        if outcome.next_status is not None:
+            run = run.model_copy(update={"next_status": outcome.next_status})
         if stop:
             stopped = document.model_copy(update={"order": order})
             return _abort(stopped, run, now=now, configuration=configuration)
-        run = run.model_copy(update={"position": run.position + 1})
+        position += 1
     document = document.model_copy(update={"order": order})
-    if next_status is not None and run.depth < DEEPEST:
-        return _move_on(document, run, next_status, now=now, configuration=configuration)
+    if run.next_status is not None and run.depth < DEEPEST:
+        return _move_on(document, run, run.next_status, now=now, configuration=configuration)
     return _end(document, run, steps, now=now, configuration=configuration)
 
 
@@ -229,11 +250,13 @@ def _move_on(
             "plan": tuple(step.name for step in steps),
             "position": 0,
             "depth": run.depth + 1,
+            "next_status": None,
+            "reports": (),
         }
     )
     order = enter(document.order, kind.status(status) if kind else None, status, now)
     document = document.model_copy(update={"order": order})
-    return _advance(document, run, steps, now=now, configuration=configuration)
+    return _advance(document, run, steps, order, now=now, configuration=configuration)
 
 
 def _end(
@@ -406,9 +429,15 @@ def absorb(order: Order, finished: StepFinished, prices: Pricing) -> Order:
 
 
 def _merged(before: Sequence[Payment] | None, news: Sequence[Payment]) -> list[Payment]:
+    """Overlay entries with a known id, which name only what changed; append the others."""
     by_id = {payment.id: payment for payment in news}
-    kept = [by_id.pop(payment.id, payment) for payment in before or ()]
+    kept = [_overlaid(payment, by_id.pop(payment.id, payment)) for payment in before or ()]
     return [*kept, *by_id.values()]
+
+
+def _overlaid(payment: Payment, news: Payment) -> Payment:
+    named = {name: getattr(news, name) for name in news.model_fields_set}
+    return payment if news is payment else payment.model_copy(update=named)
 
 
 def enter(order: Order, status: OrderStatus | None, name: str, now: datetime) -> Order:

@@ -19,7 +19,7 @@ TOPICS = ("orders.commands", "inventory.commands", "webhooks.commands")
 Script = Callable[[Envelope, Any], "tuple[Reply, object] | None"]
 
 
-def created(command: Envelope, data: Any) -> tuple[Reply, object] | None:
+def created(command: Envelope, data: dict[str, object]) -> tuple[Reply, object]:
     """Answer every command with 201 and the order that it brought."""
     order = data.get("order") or {"id": command.key}
     return answer(command, 201, version=1), order
@@ -49,7 +49,9 @@ class Answerer:
         script: Script = created,
         topics: Sequence[str] = TOPICS,
     ) -> None:
-        self.script = script
+        self.scripts: dict[str, Script] = {}
+        """How the commands with a key are answered; the others by `script`."""
+        self._script = script
         self.seen: list[Envelope] = []
         self._settings = settings
         self._topics = topics
@@ -97,7 +99,8 @@ class Answerer:
                         topic=topic, key=record.key, headers=record.headers, data=record.value
                     )
                     self.seen.append(envelope)
-                    said = self.script(envelope, from_json(envelope.data))
+                    script = self.scripts.get(envelope.key, self._script)
+                    said = script(envelope, from_json(envelope.data))
                     if said is not None and envelope.reply_to is not None:
                         answers.append(self._sealed(envelope, *said))
             await self._producer.send(answers)

@@ -43,7 +43,7 @@ async def reconcile(
     """Return every difference between the books, with what to do about it.
 
     While orders are handled the books are in motion. So what a first look finds counts only if a
-    second one, `settle` seconds later, finds exactly the same; without a finding there is no second.
+    second one, `settle` seconds later, finds exactly the same; without one there is no second.
     """
     first = await _look(database, configuration, clock, progress)
     if not first.differences:

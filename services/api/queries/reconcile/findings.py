@@ -52,6 +52,7 @@ ADVICE: Final[dict[str, str]] = {
     "sends them again.",
     "delivery-missing": "The endpoint was never sent this event; redeliver it with POST "
     "/api/Webhooks/Endpoints/{id}/Redeliver.",
+    "delivery-repeated": "The same version left as two events; the receiver must drop one.",
     "delivery-failed": "The receiver did not take it; redeliver it once the receiver is well.",
     "delivery-pending": "It has been waiting for long; Webhooks/Deliveries/{id} shows the "
     "attempts.",

@@ -27,7 +27,7 @@ _BY_TYPE: Final = {
 def check_payments(
     order_id: str, order: Bson, operations: Sequence[Bson], findings: Findings
 ) -> None:
-    """Compare authorized − voided − captured, and captured − credited (decided 7.4).
+    """Compare authorized - voided - captured, and captured - credited (decided 7.4).
 
     Entries that a client brought along have no operation and count on neither side. While an
     operation is open the two cannot agree yet.

@@ -1,0 +1,289 @@
+"""A repeated request gets the first answer, whatever happened in between (decided 10)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import zstandard
+from pydantic_core import to_json
+
+from contracts.messages.replies import REPLIES
+from contracts.problems import problem
+from services.api.app import service
+from services.chassis.mongo import Database
+from services.chassis.settings import ChassisSettings
+from tests import harness
+from tests.builders import the_reference_body
+from tests.harness import Wire, until
+from tests.integration.api.answering import Answerer, answer
+from tests.integration.api.calling import Caller, keep_client
+from tests.integration.api.conftest import api_settings
+
+
+def a_body(**changes: object) -> dict[str, Any]:
+    return {**the_reference_body(), "id": f"O-{uuid4().hex[:8]}", **changes}
+
+
+def keyed(key: str | None = None) -> dict[str, str]:
+    return {"Idempotency-Key": key or uuid4().hex}
+
+
+@asynccontextmanager
+async def impatient(settings: ChassisSettings, seconds: float) -> AsyncIterator[Caller]:
+    """An api of its own that waits only so long, and a client of it."""
+    async with harness.running(service(api_settings(settings, answer_seconds=seconds))) as api:
+        caller = await Caller.signed_in(api.url)
+        yield caller
+        await caller.close()
+
+
+async def keep_version(database: Database, order_id: str, command: str, **members: Any) -> None:
+    """Keep what the workflow service would have kept of a command that it carried out."""
+    version = members.get("version", 1)
+    document = {
+        "_id": f"{order_id}/{version:010d}",
+        "orderId": order_id,
+        "version": version,
+        "commandId": command,
+        "statusCode": 201,
+        "isAborted": False,
+        "results": [],
+        "at": datetime.now(UTC),
+        "order": zstandard.compress(to_json({"id": order_id, "version": version})),
+    }
+    await database["order_versions"].insert_one(document | members)
+
+
+async def mark(database: Database, command: str, **outcome: object) -> None:
+    await database["workflow_inbox"].insert_one(
+        {"_id": UUID(command), "b": uuid4(), "at": datetime.now(UTC), "o": outcome}
+    )
+
+
+def never(*_: object) -> None:
+    """Leave the command unanswered."""
+
+
+class TestRepeatedRequest:
+    async def test_gets_the_answer_that_was_recorded(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        body, headers = a_body(), keyed()
+        first = await call("POST", "/api/Orders", body, headers=headers)
+        command = answerer.named(body["id"])[0].correlation_id
+        await mark(database, command, s=201, o=body["id"], v=1)
+        await keep_version(database, body["id"], command)
+
+        again = await call("POST", "/API/orders", body, headers=headers)
+
+        assert "idempotency-replayed" not in first.headers
+        assert again.headers["idempotency-replayed"] == "true"
+        assert (again.status, again.json) == (201, {"id": body["id"], "version": 1})
+        assert again.headers["location"] == first.headers["location"]
+        assert len(answerer.named(body["id"])) == 1
+
+    async def test_gets_the_refusal_that_was_answered(
+        self, call: Caller, answerer: Answerer
+    ) -> None:
+        body, headers = a_body(), keyed()
+        refused = problem("duplicate-order-id", "this very one")
+        answerer.scripts[body["id"]] = lambda c, _: (answer(c, 409, problem=refused), None)
+        first = await call("POST", "/api/Orders", body, headers=headers)
+
+        again = await call("POST", "/api/Orders", body, headers=headers)
+
+        assert (again.status, again.body) == (first.status, first.body)
+        assert again.headers["idempotency-replayed"] == "true"
+        assert len(answerer.named(body["id"])) == 1
+
+    async def test_with_another_body_is_refused(self, call: Caller, answerer: Answerer) -> None:
+        body, headers = a_body(), keyed()
+        await call("POST", "/api/Orders", body, headers=headers)
+
+        said = await call("POST", "/api/Orders", body | {"tags": []}, headers=headers)
+
+        assert (said.status, said.problem) == (422, "idempotency-key-reused")
+        assert len(answerer.named(body["id"])) == 1
+
+    async def test_may_have_the_key_of_another_client(
+        self, call: Caller, database: Database
+    ) -> None:
+        headers = keyed()
+        await keep_client(database, "other", "ApiOwner", secret="s")
+        other = await Caller.signed_in(call.url, "other", "s")
+
+        said = [
+            await one("POST", "/api/Orders", a_body(), headers=headers) for one in (call, other)
+        ]
+
+        await other.close()
+        assert [one.status for one in said] == [201, 201]
+
+    async def test_is_not_bound_by_an_answer_of_validation(self, call: Caller) -> None:
+        headers = keyed()
+        bad = await call("POST", "/api/Orders", a_body(storeId=None), headers=headers)
+
+        good = await call("POST", "/api/Orders", a_body(), headers=headers)
+
+        assert (bad.status, good.status) == (400, 201)
+
+    async def test_shares_the_answer_with_the_first_while_that_is_under_way(
+        self, call: Caller, answerer: Answerer
+    ) -> None:
+        body, headers = a_body(), keyed()
+        waiting = [
+            asyncio.create_task(call("POST", "/api/Orders", body, headers=headers))
+            for _ in range(5)
+        ]
+
+        said = await asyncio.gather(*waiting)
+
+        assert {(one.status, one.body) for one in said} == {(201, said[0].body)}
+        assert len([one for one in said if "idempotency-replayed" not in one.headers]) == 1
+        assert len({one.id for one in answerer.named(body["id"])}) == 1
+
+    async def test_publishes_what_never_reached_kafka(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        body, headers = a_body(), keyed()
+        await call("POST", "/api/Orders", body, headers=headers)
+        command = answerer.named(body["id"])[0].id
+        answerer.seen.clear()  # as if the process had died between storing the key and publishing
+
+        said = await call("POST", "/api/Orders", body, headers=headers)
+
+        assert said.status == 201
+        assert said.headers["idempotency-replayed"] == "true"
+        assert [one.id for one in answerer.named(body["id"])] == [command]
+
+    async def test_finds_an_answer_that_went_to_another_process(
+        self, settings: ChassisSettings, database: Database, answerer: Answerer
+    ) -> None:
+        body, headers = a_body(), keyed()
+        answerer.scripts[body["id"]] = never
+        async with impatient(settings, 0.2) as caller:
+            first = await caller("POST", "/api/Orders", body, headers=headers)
+        command = answerer.named(body["id"])[0].correlation_id
+        async with impatient(settings, 10) as caller:
+            again = asyncio.create_task(caller("POST", "/api/Orders", body, headers=headers))
+            await until(lambda: len(answerer.named(body["id"])) == 2)
+            await keep_version(database, body["id"], command)
+            await mark(database, command, s=202, o=body["id"])
+
+            said = await again
+
+        assert first.status == 202
+        assert (said.status, said.headers["idempotency-replayed"]) == (201, "true")
+
+
+class TestOperation:
+    async def test_is_promised_at_once_on_demand(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        body = a_body()
+
+        said = await call("POST", "/api/Orders", body, headers={"Prefer": "respond-async"})
+
+        assert said.status == 202
+        where = said.headers["location"]
+        assert where == f"/api/Operations/{said.json['operationId']}"
+        pending = await call("GET", where)
+        assert (pending.status, pending.json["state"]) == (200, "pending")
+        (sent,) = await until(lambda: answerer.named(body["id"]))
+        assert (str(sent.id), sent.reply_to) == (said.json["operationId"], None)
+
+    async def test_is_promised_when_the_answer_does_not_come_in_time(
+        self, settings: ChassisSettings, answerer: Answerer, wire: Wire
+    ) -> None:
+        body, headers = a_body(), keyed()
+        answerer.scripts[body["id"]] = never
+        async with impatient(settings, 0.3) as caller:
+            first = await caller("POST", "/api/Orders", body, headers=headers)
+            again = await caller("POST", "/api/Orders", body, headers=headers)
+
+        assert (first.status, again.status) == (202, 202)
+        assert first.headers["location"] == again.headers["location"]
+        assert wire.on(REPLIES) is not None
+
+    @pytest.mark.parametrize(
+        ("status", "answered"),
+        [
+            (201, {"id": "x", "version": 3}),
+            (
+                200,
+                {
+                    "order": {"id": "x", "version": 3},
+                    "isAborted": False,
+                    "orderActionExecutionResults": [
+                        {"actionType": "A", "actionStatus": "Warning"},
+                    ],
+                    "workflowExecutionResult": {"isSuccessful": True, "executedSteps": ["A"]},
+                },
+            ),
+        ],
+    )
+    async def test_that_succeeded_shows_the_answer(
+        self, call: Caller, database: Database, status: int, answered: dict[str, Any]
+    ) -> None:
+        body = a_body()
+        command = await self._promised(call, body)
+        steps = [{"actionType": "A", "actionStatus": "Warning"}]
+        await keep_version(
+            database, body["id"], command, statusCode=status, version=3, results=steps
+        )
+        await keep_version(database, body["id"], str(uuid4()), version=4)
+        await mark(database, command, s=202, o=body["id"])
+
+        said = await call("GET", f"/api/Operations/{command}")
+
+        assert said.json["state"] == "succeeded"
+        assert said.json["statusCode"] == status
+        expected = to_json(answered).replace(b'"x"', f'"{body["id"]}"'.encode())
+        assert to_json(said.json["answer"]) == expected
+        assert said.json["created"] <= said.json["completed"]
+
+    async def test_is_pending_while_the_run_waits(self, call: Caller, database: Database) -> None:
+        body = a_body()
+        command = await self._promised(call, body)
+        await keep_version(database, body["id"], command)
+        await mark(database, command, s=202, o=body["id"])
+        await database["orders"].insert_one({"_id": body["id"], "run": {"commandId": command}})
+
+        said = await call("GET", f"/api/Operations/{command}")
+
+        assert said.json["state"] == "pending"
+
+    async def test_that_failed_shows_the_problem(self, call: Caller, database: Database) -> None:
+        command = await self._promised(call, a_body())
+        await mark(database, command, s=500, p="command-failed")
+
+        said = await call("GET", f"/api/Operations/{command}")
+
+        assert said.json["state"] == "failed"
+        assert said.json["problem"]["type"].endswith("/command-failed")
+        assert said.json["statusCode"] == 500
+
+    async def test_of_another_client_is_not_found(self, call: Caller, database: Database) -> None:
+        command = await self._promised(call, a_body())
+        await keep_client(database, "stranger", "ApiOwner", secret="s")
+        stranger = await Caller.signed_in(call.url, "stranger", "s")
+
+        said = await stranger("GET", f"/api/Operations/{command}")
+
+        await stranger.close()
+        assert (said.status, said.problem) == (404, "not-found")
+
+    @pytest.mark.parametrize("id_", ["x", str(uuid4())])
+    async def test_that_never_was_is_not_found(self, call: Caller, id_: str) -> None:
+        said = await call("GET", f"/api/Operations/{id_}")
+
+        assert (said.status, said.problem) == (404, "not-found")
+
+    @staticmethod
+    async def _promised(call: Caller, body: dict[str, Any]) -> str:
+        said = await call("POST", "/api/Orders", body, headers={"Prefer": "respond-async"})
+        return str(said.json["operationId"])
