@@ -91,7 +91,7 @@ class Api:
             return True
 
         async def kafka() -> bool:
-            return await self._replies.is_connected()
+            return await self._producer.reaches_a_broker()
 
         return {"mongo": mongo, "kafka": kafka}
 

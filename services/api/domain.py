@@ -124,8 +124,8 @@ class Command:
 class Result:
     """What became of a command: the answer its request gets.
 
-    `body` is JSON. `completed` is known of results that were looked up. A result without one whose `order_id` and `version` are set is answered with
-    that version of the order.
+    `body` is JSON. A result without one whose `order_id` and `version` are set is answered with
+    that version of the order. `completed` is known of results that were looked up.
     """
 
     status: int

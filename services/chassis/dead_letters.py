@@ -4,55 +4,141 @@ One document a dead letter in `dead_letters`, written together with the inbox ma
 also goes to the topic `<service>.dead`.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from contracts.message import Envelope, Headers
+import structlog
+from bson.errors import BSONError
+from pymongo.errors import PyMongoError
+
+from contracts.message import Envelope
+from contracts.problems import problem
+from contracts.settings import Configuration
+from services.chassis.clock import Clock
+from services.chassis.inbox import Inbox, Outcome, mark
 from services.chassis.kafka import Producer
-from services.chassis.mongo import Bson, Database
+from services.chassis.mongo import Bson, Database, is_duplicate, is_outage
+from services.chassis.store import Store
+from services.chassis.unit_of_work import MAX_DATA, Batch, UnitOfWork
+from services.chassis.works import LONGEST_HEADER, Work, headers_of, id_of
 
 COLLECTION = "dead_letters"
-_NAMESPACE = UUID("5b0f9a6e-4f0a-5f52-9b0e-6d2b6c1d7a11")
+
+log = structlog.get_logger()
 
 
-def id_of(topic: str, partition: int, offset: int) -> UUID:
-    """Return the id of the dead letter that a record becomes: the same at every reading."""
-    return uuid5(_NAMESPACE, f"{topic}/{partition}/{offset}")
+class CannotBury(Exception):
+    """A dead letter cannot be written, and without it the message would be lost."""
 
 
-def document(  # noqa: PLR0913 - a dead letter has this many facts
-    *,
-    service: str,
-    topic: str,
-    partition: int,
-    offset: int,
-    key: bytes | None,
-    headers: Headers,
-    data: bytes,
-    reason: str,
-    attempts: int,
-    at: datetime,
-) -> Bson:
+def document(work: Work, *, service: str, at: datetime) -> Bson:
     """Return the stored form of a dead letter."""
-    names = {name: value.decode("utf-8", "replace") for name, value in headers}
+    record = work.record
+    headers = headers_of(record)
+    names = {name: value.decode("utf-8", "replace")[:LONGEST_HEADER] for name, value in headers}
     return {
-        "_id": str(id_of(topic, partition, offset)),
+        "_id": str(id_of(record.topic, record.partition, record.offset)),
         "service": service,
-        "topic": topic,
-        "partition": partition,
-        "offset": offset,
-        "key": key,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": record.key,
         "orderId": names.get("ce_subject"),
         "type": names.get("ce_type"),
-        "reason": reason,
-        "attempts": attempts,
+        "reason": work.fault,
+        "attempts": work.attempts,
         "at": at,
         "redrives": 0,
         "headers": [[name, value] for name, value in headers],
-        "data": data,
+        "data": record.value or b"",
     }
+
+
+class Burial:
+    """Makes dead letters of what one service cannot handle."""
+
+    def __init__(  # noqa: PLR0913 - a composition root names each part once
+        self,
+        *,
+        service: str,
+        store: Store,
+        inbox: Inbox,
+        producer: Producer,
+        clock: Clock,
+        configuration: Callable[[], Configuration],
+    ) -> None:
+        self._service = service
+        self._store = store
+        self._inbox = inbox
+        self._producer = producer
+        self._clock = clock
+        self._configuration = configuration
+
+    async def bury(self, work: Work) -> UUID:
+        """Write dead letter, mark and answer in one transaction, then send what leaves.
+
+        Waits for MongoDB and Kafka if need be; does nothing twice. Returns the batch whose outbox
+        is settled by that.
+
+        :raises CannotBury: if MongoDB refuses the dead letter
+        """
+        batch = Batch(self._clock.now(), self._configuration())
+        # A record that is no message may carry the id of one that is: its mark is its own.
+        own = id_of(work.record.topic, work.record.partition, work.record.offset)
+        marked = work.envelope.id if work.route is not None else own
+        outcome = Outcome(500, "command-failed")
+        batch.marks.append(mark(marked, batch=batch.id, at=batch.now, outcome=outcome))
+        unit = UnitOfWork(batch, work.envelope)
+        if work.envelope.reply_to is not None:
+            unit.reply(outcome.status, problem=problem("command-failed"))
+        unit.merge(marked=False)
+        batch.dead_letters.append(document(work, service=self._service, at=batch.now))
+        batch.outgoing.append(self._copy(work, own, batch.now))
+        while True:
+            try:
+                await self._store.commit(batch)
+            except (PyMongoError, BSONError) as error:
+                if is_duplicate(error):
+                    return await self._repeat(marked, batch)
+                if not is_outage(error):
+                    raise CannotBury(type(error).__name__) from error
+                await asyncio.sleep(1)
+            else:
+                await self._producer.send(batch.leaving)
+                return batch.id
+
+    async def _repeat(self, marked: UUID, batch: Batch) -> UUID:
+        """Send again what a process that died had written and perhaps not sent."""
+        while True:
+            try:
+                found = (await self._inbox.handled([marked])).get(marked)
+                if found is None:
+                    return batch.id
+                await self._producer.send(await self._inbox.owed([found.batch]))
+            except PyMongoError as error:
+                if not is_outage(error):
+                    raise CannotBury(type(error).__name__) from error
+                await asyncio.sleep(1)
+            else:
+                return found.batch
+
+    def _copy(self, work: Work, own: UUID, now: datetime) -> Envelope:
+        """Return the record for the topic of the dead; without a body that would not fit."""
+        data = work.record.value or b""
+        return Envelope(
+            id=own,
+            type=work.envelope.type,
+            topic=f"{self._service}.dead",
+            key=work.envelope.key,
+            data=data if len(data) <= MAX_DATA else b"",
+            time=now,
+            correlation_id=work.envelope.correlation_id,
+            causation_id=str(work.envelope.id),
+            traceparent=work.envelope.traceparent,
+        )
 
 
 class DeadLetters:

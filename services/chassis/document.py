@@ -38,7 +38,7 @@ class Document(Value):
     revision: int = 0
 
     def to_bson(self, only: set[str] | None = None) -> Bson:
-        """Return the stored form, of the fields in `only` or of all; absent members are left out."""
+        """Return the stored form of the fields in `only` or of all, without absent members."""
         return self.model_dump(by_alias=True, exclude_none=True, include=only)
 
     @classmethod

@@ -5,12 +5,11 @@ services/decisions/0001-one-batch-one-transaction.md.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
@@ -25,9 +24,8 @@ REPLIES = "replies"
 REPLY_PARTITIONS = 64
 MAX_MESSAGE = 10 * 1024 * 1024
 MAX_BATCH = 250
-_PATIENCE = 1_000
 
-Records = Sequence["ConsumerRecord[bytes, bytes]"]
+Records = tuple["ConsumerRecord[bytes, bytes]", ...]
 
 log = structlog.get_logger()
 
@@ -72,12 +70,10 @@ class Producer:
 
     async def start(self) -> None:
         """Connect."""
-        fresh = self._fresh()
-        await fresh.start()
-        self._producer = fresh
+        self._producer = await self._connected()
 
-    def _fresh(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
+    async def _connected(self) -> AIOKafkaProducer:
+        fresh = AIOKafkaProducer(
             **self._settings.kafka_arguments(),
             enable_idempotence=True,
             acks="all",
@@ -85,6 +81,12 @@ class Producer:
             max_request_size=MAX_MESSAGE,
             request_timeout_ms=10_000,
         )
+        try:
+            await fresh.start()
+        except BaseException:
+            await fresh.stop()
+            raise
+        return fresh
 
     async def reaches_a_broker(self) -> bool:
         """Say whether a broker answers now; may raise a KafkaError instead of saying no."""
@@ -100,7 +102,7 @@ class Producer:
             await asyncio.gather(self._replacement, return_exceptions=True)
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await _discard(producer)
 
     async def send(self, envelopes: Sequence[Envelope], *, patience: float = 30.0) -> None:
         """Return when every envelope is acknowledged.
@@ -185,24 +187,45 @@ class Producer:
                 return
             self._producer = None
             if broken is not None:
-                try:
-                    async with asyncio.timeout(2):
-                        await broken.stop()
-                except (KafkaError, TimeoutError) as error:
-                    log.warning("kafka.producer_discarded", error=type(error).__name__)
+                await _discard(broken)
             while self._producer is None:
-                fresh = self._fresh()
                 try:
-                    await fresh.start()
+                    self._producer = await self._connected()
                 except KafkaError as error:
                     log.warning("kafka.unreachable", error=type(error).__name__)
                     await asyncio.sleep(1)
-                else:
-                    self._producer = fresh
+
+
+async def _discard(broken: AIOKafkaProducer) -> None:
+    """Close a producer that cannot deliver what it holds; all of that is sent again by another.
+
+    Its own `stop` waits for delivery. Given up half-way, it leaves a task behind that goes on
+    trying for ever, and would deliver old records late when the broker is back.
+    """
+    try:
+        async with asyncio.timeout(2):
+            await broken.stop()
+    except (KafkaError, TimeoutError) as error:
+        log.warning("kafka.producer_discarded", error=type(error).__name__)
+        sending = broken._sender.sender_task  # noqa: SLF001 - see above; nothing public ends it
+        if sending is not None:
+            sending.cancel()
+            await asyncio.wait([sending], timeout=2)
+        await broken.client.close()
 
 
 async def _keep_bytes(_: object) -> None:
     """Leave the record alone: the chassis validates records one by one."""
+
+
+class Reader(Protocol):
+    """Who reads what a service listens to, and hears of rebalances."""
+
+    async def read(self, kafka: AIOKafkaConsumer) -> Records:
+        """Wait for records and return a batch of them, or nothing after a while."""
+
+    async def receive(self, records: Records) -> None:
+        """Handle what `read` returned."""
 
 
 def subscribe(
@@ -211,42 +234,30 @@ def subscribe(
     settings: ChassisSettings,
     group: str,
     topics: Sequence[str],
-    listener: ConsumerRebalanceListener,
-    handle: Callable[[Records, AIOKafkaConsumer], Awaitable[None]],
+    reader: Reader,
 ) -> None:
-    """Feed what arrives on `topics` to `handle`, a batch at a time, and commit nothing.
+    """Have the reader read `topics`, a batch at a time, and commit nothing for it.
 
-    `handle` gets the records of each partition in order and commits offsets itself. What it
+    It gets the records of each partition in order and commits offsets itself. What its `receive`
     raises is swallowed by FastStream, so it must not raise.
     """
 
-    async def receive(_: Any, message: KafkaMessage) -> None:  # Any: no decoding by FastStream
-        records = message.raw_message
-        await handle(records if isinstance(records, tuple) else (records,), message.consumer)
+    async def receive(_: object, message: KafkaMessage) -> None:
+        await reader.receive(message.raw_message)
 
     subscriber = broker.subscriber(
         *(settings.topic_prefix + topic for topic in topics),
         group_id=settings.topic_prefix + group,
+        group_instance_id=settings.instance or None,
         batch=True,
-        max_records=MAX_BATCH,
         ack_policy=AckPolicy.MANUAL,
         decoder=_keep_bytes,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=MAX_MESSAGE,
         session_timeout_ms=15_000,
-        listener=listener,
+        listener=reader,
     )
-    subscriber.get_msg = _get_records  # type: ignore[method-assign]
+    # FastStream's own way of reading waits and sleeps in turns: long turns delay what comes during
+    # the sleep, short ones cost an idle service 4 % of a core.
+    subscriber.get_msg = reader.read  # type: ignore[method-assign,assignment]
     subscriber(receive)
-
-
-async def _get_records(
-    consumer: AIOKafkaConsumer,
-) -> "tuple[ConsumerRecord[bytes, bytes], ...]":
-    """Wait until there are records, and return at most a batch of them.
-
-    FastStream's own way waits and sleeps in turns: long turns delay what comes during the sleep,
-    short ones cost an idle service 4 % of a core.
-    """
-    found = await consumer.getmany(timeout_ms=_PATIENCE, max_records=MAX_BATCH)
-    return tuple(chain.from_iterable(found.values()))

@@ -21,7 +21,7 @@ from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from services.chassis.document import Bson as Bson  # part of this module's language
+from services.chassis.document import Bson as Bson  # noqa: PLC0414 - this module hands it on
 
 Client = AsyncIOMotorClient[Bson]
 Database = AsyncIOMotorDatabase[Bson]
@@ -114,7 +114,9 @@ def is_duplicate(error: BaseException) -> bool:
     return any(fault.get("code") == DUPLICATE_KEY for fault in details.get("writeErrors", ()))
 
 
-async def transact(client: Client, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
+async def transact(
+    client: Client, work: Callable[[Session], Coroutine[Any, Any, Result]]
+) -> Result:
     """Run `work` in one transaction and commit it.
 
     `TransientTransactionError` runs the whole again, `UnknownTransactionCommitResult` commits

@@ -18,13 +18,15 @@ from services.chassis.calls import Calls, Gateway
 from services.chassis.clock import Clock
 from services.chassis.configuration import Watched
 from services.chassis.consumer import RETRY_DELAYS, Consumer, Table
-from services.chassis.dead_letters import DeadLetters
+from services.chassis.dead_letters import Burial, DeadLetters
+from services.chassis.handling import Handling
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import Producer, create_topics, subscribe
 from services.chassis.mongo import Database, connect, database
 from services.chassis.settings import ChassisSettings
+from services.chassis.store import Store
 from services.chassis.timers import Timers
-from services.chassis.unit_of_work import Store
+from services.chassis.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -80,17 +82,32 @@ class Service:
             clock=self.clock,
             configuration=lambda: self.watched.current,
         )
-        self.store = Store(self.client, self.database, name, self.calls.lease)
+        self.store = Store(self.client, self.database, name, self.calls.leases)
+        endpoint = settings.otel_exporter_otlp_endpoint
+        self._tracing = Tracing(name, endpoint) if endpoint else None
         self.consumer = Consumer(
-            service=name,
             table=table,
             topic_prefix=settings.topic_prefix,
+            handling=Handling(
+                store=self.store,
+                inbox=self.inbox,
+                producer=self.producer,
+                clock=self.clock,
+                configuration=lambda: self.watched.current,
+                committed=self.calls.committed,
+                tracing=self._tracing,
+            ),
             store=self.store,
             inbox=self.inbox,
-            producer=self.producer,
+            burial=Burial(
+                service=name,
+                store=self.store,
+                inbox=self.inbox,
+                producer=self.producer,
+                clock=self.clock,
+                configuration=lambda: self.watched.current,
+            ),
             clock=self.clock,
-            configuration=lambda: self.watched.current,
-            committed=self.calls.committed,
             retry_delays=retry_delays,
         )
         self._broker = _broker(settings)
@@ -99,8 +116,7 @@ class Service:
             settings=settings,
             group=name,
             topics=listens_to,
-            listener=self.consumer,
-            handle=self.consumer.receive,
+            reader=self.consumer,
         )
 
     async def start(self) -> None:
@@ -128,6 +144,8 @@ class Service:
         await self.timers.stop()
         await self.watched.stop()
         await self.producer.stop()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.stop)
         self.client.close()
         log.info("service.stopped")
 

@@ -51,7 +51,11 @@ class Timers:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            await self._leases.delete_one({"_id": "timers", "owner": self._owner})
+            try:
+                await self._leases.delete_one({"_id": "timers", "owner": self._owner})
+            except PyMongoError as error:
+                # The lease runs out by itself.
+                log.warning("timers.lease_left", error=type(error).__name__)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -67,6 +71,9 @@ class Timers:
                         continue
             except PyMongoError as error:
                 log.warning("timers.waiting", error=type(error).__name__)
+            except Exception:  # the deadlines of all others must not stop for one message
+                log.exception("timers.broke")
+                await asyncio.sleep(RENEW)
             await asyncio.sleep(POLL if leading_until else RENEW)
 
     async def _lead(self) -> bool:

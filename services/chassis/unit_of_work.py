@@ -5,15 +5,14 @@ were loaded for the whole batch, sees what earlier messages of the batch have sa
 own changes, which are kept only if it returns.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, cast
+from typing import Generic, cast
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
-from pymongo import DeleteOne, InsertOne, UpdateOne
+from pymongo import DeleteOne, UpdateOne
 
 from contracts.message import AnyMessage, Envelope, Message, derived
 from contracts.messages.replies import REPLIES, Reply
@@ -21,17 +20,11 @@ from contracts.problems import Problem
 from contracts.settings import Configuration
 from services.chassis import inbox
 from services.chassis.document import AnyDocument, Document
-from services.chassis.faults import crash_point
 from services.chassis.inbox import Outcome
-from services.chassis.mongo import Bson, Client, Database, Session, transact
+from services.chassis.mongo import Bson
 
 # A little less than a record may have, for its key and headers.
 MAX_DATA = 10 * 1024 * 1024 - 64 * 1024
-
-MOST_AT_HAND = 512
-
-Operation = InsertOne[Bson] | UpdateOne | DeleteOne
-
 
 Key = tuple[type[Document], str]
 
@@ -116,7 +109,7 @@ class Batch:
     woken: list[str] = field(default_factory=list)
     leases: list[tuple[Call, Lease]] = field(default_factory=list)
     marks: list[Bson] = field(default_factory=list)
-    finished_calls: list[tuple[UUID, Bson | None]] = field(default_factory=list)
+    finished_calls: list[UpdateOne | DeleteOne] = field(default_factory=list)
     dead_letters: list[Bson] = field(default_factory=list)
     everything: dict[type[Document], Sequence[Document]] = field(default_factory=dict)
 
@@ -154,13 +147,14 @@ class Batch:
             before = self.originals.get((kind, id_))
             cause = self.causes[kind, id_]
             for index, message in enumerate(after.announce(before)):
+                data = _fitting(message.type, message.data())
                 self.outgoing.append(
                     Envelope(
                         id=derived(cause.id, f"{kind.collection}/{id_}/{after.revision}/{index}"),
                         type=message.type,
                         topic=message.topic,
                         key=message.key,
-                        data=message.data(),
+                        data=data,
                         time=self.now,
                         correlation_id=cause.correlation_id,
                         causation_id=str(cause.id),
@@ -337,7 +331,8 @@ class UnitOfWork:
             partition=reply_to,
         )
         full = short
-        if body is not None:
+        # An answer that would not fit leaves without its body, as a repeated one does.
+        if body is not None and len(body) < MAX_DATA - len(short.data):
             full = Envelope(
                 **{name: getattr(short, name) for name in Envelope.__slots__ if name != "data"},
                 data=reply.with_body(body),
@@ -349,9 +344,7 @@ class UnitOfWork:
         self._position += 1
         cause = self.envelope
         id_ = derived(cause.id, self._position)
-        data = message.sealed(id_)
-        if len(data) > MAX_DATA:
-            raise TooLarge(message.type)
+        data = _fitting(message.type, message.sealed(id_))
         return Envelope(
             id=id_,
             type=message.type,
@@ -378,7 +371,10 @@ class UnitOfWork:
         batch.replies += staged.replies
         batch.short_replies += staged.short_replies
         batch.timers += staged.timers
-        batch.cancelled += staged.cancelled
+        if staged.cancelled:
+            gone = set(staged.cancelled)
+            batch.timers = [(at, timer) for at, timer in batch.timers if timer.id not in gone]
+            batch.cancelled += staged.cancelled
         batch.calls += staged.calls
         batch.woken += staged.woken
         if marked:
@@ -387,184 +383,7 @@ class UnitOfWork:
             )
 
 
-class Store:
-    """Loads the documents of a batch and commits it. One a service."""
-
-    def __init__(
-        self,
-        client: Client,
-        database: Database,
-        service: str,
-        lease: "Callable[[Call], Lease]",
-    ) -> None:
-        self._client = client
-        self._database = database
-        self._service = service
-        self._lease = lease
-        self._at_hand: dict[Key, Document] = {}
-
-    def forget(self) -> None:
-        """Drop what is kept in memory: others may have written it meanwhile."""
-        self._at_hand.clear()
-
-    async def load(self, batch: Batch, wanted: Iterable[Key | Everything]) -> None:
-        """Bring the documents into the batch: one query a kind."""
-        ids: dict[type[Document], set[str]] = {}
-        whole: set[type[Document]] = set()
-        for one in wanted:
-            if isinstance(one, Everything):
-                whole.add(one.kind)
-            elif one not in batch.originals:
-                known = self._at_hand.get(one)
-                if known is not None:
-                    batch.originals[one] = known
-                else:
-                    ids.setdefault(one[0], set()).add(one[1])
-        for kind in whole:
-            await self._fetch(batch, kind, {})
-        for kind, names in ids.items():
-            batch.originals.update(dict.fromkeys((kind, name) for name in names))
-            await self._fetch(batch, kind, {"_id": {"$in": list(names)}})
-
-    async def _fetch(self, batch: Batch, kind: type[Document], query: Bson) -> None:
-        batch.everything.pop(kind, None)
-        for stored in await self._database[kind.collection].find(query).to_list(None):
-            document = kind.from_bson(stored)
-            batch.originals[kind, document.id] = document
-
-    async def commit(self, batch: Batch) -> None:
-        """Write the whole batch in one transaction.
-
-        :raises Overtaken: if a document was written by somebody else since it was loaded
-        :raises PyMongoError: as the driver does; a duplicate mark says that a message of this
-            batch was handled before
-        """
-        batch.announce()
-        writes = _writes(batch)
-        patches: dict[str, list[UpdateOne]] = {}
-        for collection, update in batch.patches:
-            patches.setdefault(collection, []).append(update)
-        service = self._service
-        batch.leases = [(call, self._lease(call)) for call in batch.calls]
-        inserts: dict[str, list[Bson]] = {
-            f"{service}_calls": [_call_document(call, lease) for call, lease in batch.leases],
-            "timers": [
-                {"_id": envelope.id, "at": at, "m": inbox.to_bytes(envelope)}
-                for at, envelope in batch.timers
-            ],
-            f"{service}_inbox": batch.marks,
-            f"{service}_outbox": inbox.outbox(batch.id, batch.owed, at=batch.now),
-            "dead_letters": batch.dead_letters,
-        }
-
-        async def write(session: Session) -> None:
-            for collection, (operations, expected) in writes.items():
-                result = await self._database[collection].bulk_write(
-                    operations, ordered=False, session=session
-                )
-                if result.matched_count + result.deleted_count < expected:
-                    raise Overtaken(collection)
-            for collection, updates in patches.items():
-                await self._database[collection].bulk_write(updates, ordered=True, session=session)
-            if batch.cancelled:
-                await self._database["timers"].delete_many(
-                    {"_id": {"$in": batch.cancelled}}, session=session
-                )
-            if batch.finished_calls:
-                await self._finish_calls(batch, session)
-            for collection, documents in inserts.items():
-                if documents:
-                    await self._database[collection].insert_many(
-                        documents, ordered=False, session=session
-                    )
-            crash_point("in_transaction")
-
-        try:
-            await transact(self._client, write)
-        except BaseException:
-            self.forget()
-            raise
-        self._remember(batch)
-
-    def _remember(self, batch: Batch) -> None:
-        """Keep at hand what the next messages will ask for; the revision guards every write."""
-        for key, after in batch.current.items():
-            if after is None or not after.at_hand:
-                self._at_hand.pop(key, None)
-                continue
-            before = batch.originals.get(key)
-            revision = (before.revision if before is not None else 0) + (after is not before)
-            self._at_hand[key] = after.model_copy(update={"revision": revision})
-        while len(self._at_hand) > MOST_AT_HAND:
-            self._at_hand.pop(next(iter(self._at_hand)))
-
-    async def _finish_calls(self, batch: Batch, session: Session) -> None:
-        done = [id_ for id_, change in batch.finished_calls if change is None]
-        changes: list[Operation] = [
-            UpdateOne({"_id": id_}, change)
-            for id_, change in batch.finished_calls
-            if change is not None
-        ]
-        collection = self._database[f"{self._service}_calls"]
-        if done:
-            await collection.delete_many({"_id": {"$in": done}}, session=session)
-        if changes:
-            await collection.bulk_write(changes, ordered=False, session=session)
-
-
-def _call_document(call: Call, lease: Lease) -> Bson:
-    document: Bson = {
-        "_id": call.id,
-        "kind": call.kind,
-        "lane": call.lane,
-        "target": call.target,
-        "request": call.request,
-        "n": lease.number,
-        "at": lease.until,
-        "owner": lease.owner,
-        "promised": call.at,
-        "attempt": 0,
-        "correlation": call.correlation_id,
-        "trace": call.traceparent,
-    }
-    if call.payload is not None:
-        document["payload"] = call.payload
-    return document
-
-
-def _writes(batch: Batch) -> Mapping[str, tuple[list[Operation], int]]:
-    """Return the operations by collection, with how many documents they must meet."""
-    writes: dict[str, tuple[list[Operation], int]] = {}
-    for (kind, id_), after in batch.current.items():
-        before = batch.originals.get((kind, id_))
-        if after is before:
-            continue
-        operations, expected = writes.get(kind.collection, ([], 0))
-        if before is None:
-            if after is None:
-                continue
-            operations.append(InsertOne({**after.to_bson(), "revision": 1}))
-        else:
-            guard = {"_id": id_, "revision": before.revision}
-            operations.append(
-                DeleteOne(guard) if after is None else UpdateOne(guard, _change(before, after))
-            )
-            expected += 1
-        writes[kind.collection] = (operations, expected)
-    return writes
-
-
-def _change(before: Document, after: Document) -> Bson:
-    """Return the update that turns the stored `before` into `after`.
-
-    Copies share what they did not change, so identity tells which fields to write.
-    """
-    old: Mapping[str, Any] = before.__dict__  # Any: a field holds whatever its type says
-    changed = {name for name, value in after.__dict__.items() if value is not old.get(name)}
-    changed -= {"id", "revision"}
-    written = after.to_bson(changed) if changed else {}
-    update: Bson = {"$set": {**written, "revision": before.revision + 1}}
-    if len(written) < len(changed):
-        gone = [name for name in map(to_camel, changed) if name not in written]
-        update["$unset"] = dict.fromkeys(gone, "")
-    return update
+def _fitting(kind: str, data: bytes) -> bytes:
+    if len(data) > MAX_DATA:
+        raise TooLarge(kind)
+    return data

@@ -21,6 +21,8 @@ from services.commands.client import (
 from services.commands.directory import DEFAULT
 
 app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     help="Read, redrive and discard messages that could not be handled.",
     epilog="A message that fails is tried five times within half a minute; then it is put aside "

@@ -19,7 +19,7 @@ from services.commands.client import (
 )
 from services.commands.directory import DEFAULT
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command(

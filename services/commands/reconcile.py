@@ -7,7 +7,7 @@ from rich.table import Table
 from services.commands.client import Client, ClientId, ClientSecret, Data, Json, Url, call, place
 from services.commands.directory import DEFAULT
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command(

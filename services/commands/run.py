@@ -21,7 +21,7 @@ else:
 
 STOPS_WITHIN: Final = 15.0
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 log = structlog.get_logger()
 
 

@@ -22,6 +22,8 @@ from services.commands.client import (
 from services.commands.directory import DEFAULT
 
 app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     help="Export the configuration to a file and apply it from one.",
     epilog=f"The file is one JSON object with the members {', '.join(DOCUMENTS)}; whichever are "

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import urlsplit
 
 from deploy.local.child import Child, free_ports, is_free
@@ -16,6 +16,9 @@ from deploy.local.failure import StackFailed
 from deploy.local.stack import Stack
 from services.commands import SERVICES
 from services.commands import directory as kept
+
+if sys.platform != "win32":
+    import fcntl
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
@@ -120,6 +123,7 @@ class Supervisor:
         self._services: list[_Service] = []
         self._written: kept.Stack = {}
         self._watching: list[asyncio.Task[None]] = []
+        self._lock: IO[str] | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -141,6 +145,7 @@ class Supervisor:
         """
         logs = self.directory / "log"
         logs.mkdir(parents=True, exist_ok=True)
+        self._lock_directory()
         try:
             await self._start_brokers()
             self._services = [
@@ -172,8 +177,23 @@ class Supervisor:
         if self._stack is not None:
             await self._stack.stop()
         (self.directory / kept.STACK).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
 
     # -- starting -------------------------------------------------------------------------------
+
+    def _lock_directory(self) -> None:
+        """Keep a second Kontor off this directory; the system lifts the lock when we die."""
+        lock = (self.directory / "up.lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StackFailed(
+                f"Another `kontor up` runs in {self.directory}. Stop it first, or choose another "
+                "directory with --data."
+            ) from None
+        self._lock = lock
 
     async def _start_brokers(self) -> None:
         given = [

@@ -5,7 +5,7 @@ import typer
 from services.commands.client import ClientId, ClientSecret, Data, Url, call, place
 from services.commands.directory import DEFAULT
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command(

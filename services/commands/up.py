@@ -15,7 +15,7 @@ from deploy.local.failure import StackFailed
 from services.commands import directory
 from services.commands.supervisor import Supervisor
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command(
@@ -68,6 +68,7 @@ def environment(data: Path, allow_network: list[str]) -> dict[str, str]:
         "KONTOR_OWNER_CLIENT_SECRET": owner.client_secret,
         "KONTOR_TOKEN_SECRET": owner.token_secret,
         "KONTOR_HEALTH_PORT": "0",  # each takes a free one
+        "KONTOR_INSTANCE": "up",  # of every service there is one process
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "PYTHONUNBUFFERED": "1",
     }
@@ -82,8 +83,6 @@ def teller(log: Path) -> Callable[[str], None]:
     """Return what says a line to the person at the terminal, and to the log for later."""
     began = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists():
-        log.replace(log.with_name(log.name + ".1"))
 
     def say(line: str) -> None:
         sys.stdout.write(f"{time.monotonic() - began:6.1f} s  {line}\n")
@@ -107,8 +106,8 @@ async def _until_told(supervisor: Supervisor, say: Callable[[str], None], data: 
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         return
+    await starting
     try:
-        await starting
         say(
             f"ready: {supervisor.url}, described at {supervisor.url}/documentation; logs in "
             f"{data / 'log'}; Ctrl-C stops"

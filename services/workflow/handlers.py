@@ -130,6 +130,7 @@ def _tell(one: Told, progress: Progress, run: Run, uow: UnitOfWork) -> None:
             status_code=201 if run.is_first else 200,
             is_aborted=progress.aborted,
             results=run.results,
+            ignored_fields=run.ignored_fields,
             user=run.user,
             event=_packed(event.head(sent)),
             order=_packed(one.order),

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pymongo import AsyncMongoClient
 from standardwebhooks.webhooks import Webhook
 
@@ -137,19 +137,15 @@ class Injector:
         held: list[Any] = []  # Any: aiokafka's records carry no types
         while True:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, group_id=None, auto_offset_reset="earliest"
+                *(self._prefix + topic for topic in TOPICS),
+                bootstrap_servers=self._bootstrap,
+                group_id=None,
+                auto_offset_reset="latest",
             )
             producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap)
             try:
                 await consumer.start()
                 await producer.start()
-                parts = [
-                    TopicPartition(self._prefix + topic, number)
-                    for topic in TOPICS
-                    for number in consumer.partitions_for_topic(self._prefix + topic) or ()
-                ]
-                consumer.assign(parts)
-                await consumer.seek_to_end()
                 while True:
                     for records in (await consumer.getmany(timeout_ms=200)).values():
                         held += [one for one in records if random.random() < self._share]  # noqa: S311

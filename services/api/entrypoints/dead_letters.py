@@ -4,6 +4,7 @@ from base64 import b64encode
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
+import structlog
 from pydantic import Field
 
 from contracts.model import Model
@@ -11,10 +12,12 @@ from services.api.domain import OWNER, refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.query import Paging, query_of
 from services.api.entrypoints.request import Request
-from services.api.entrypoints.response import ACCEPTED, NO_CONTENT, OK, Response, json_response
+from services.api.entrypoints.response import ACCEPTED, NO_CONTENT, Response, model_response
 from services.api.entrypoints.routing import Route
 from services.chassis.kafka import MAX_MESSAGE
 from services.chassis.mongo import Bson
+
+log = structlog.get_logger()
 
 
 class DeadLetter(Model):
@@ -60,7 +63,7 @@ async def list_dead_letters(request: Request, parts: Parts) -> Response:
         page=paging.page,
         page_size=paging.page_size,
     )
-    return Response(OK, page.model_dump_json(exclude_none=True).encode())
+    return model_response(page)
 
 
 async def get_dead_letter(request: Request, parts: Parts) -> Response:
@@ -80,13 +83,23 @@ async def get_dead_letter(request: Request, parts: Parts) -> Response:
             "payloadEncoding": encoding,
         }
     )
-    return Response(OK, letter.model_dump_json(exclude_none=True).encode())
+    return model_response(letter)
+
+
+class DiscardQuery(Model):
+    """Why a message is given up."""
+
+    why: Annotated[str, Field(max_length=1024)] | None = None
+    """Kept in the log of the api."""
 
 
 async def discard_dead_letter(request: Request, parts: Parts) -> Response:
     """Remove one for good: its message will never be handled."""
-    if not await parts.dead_letters.discard(request.parameters["id"]):
+    query = query_of(request, DiscardQuery)
+    id_ = request.parameters["id"]
+    if not await parts.dead_letters.discard(id_):
         raise refusal("not-found")
+    log.info("dead_letter.discarded", id=id_, why=query.why, client=request.client.id)
     return Response(NO_CONTENT)
 
 
@@ -105,7 +118,7 @@ async def redrive_dead_letter(request: Request, parts: Parts) -> Response:
     id_ = request.parameters["id"]
     if not await parts.dead_letters.redrive(id_, now=parts.clock.now()):
         raise refusal("not-found")
-    return json_response(Redriven(id=id_).model_dump(), ACCEPTED)
+    return model_response(Redriven(id=id_), ACCEPTED)
 
 
 def _named(found: Bson) -> Bson:
@@ -144,8 +157,9 @@ ROUTES: Final = (
         path=f"{_PATH}/{{id}}",
         handler=discard_dead_letter,
         requires=OWNER,
+        query=DiscardQuery,
         status=NO_CONTENT,
-        problems=("not-found",),
+        problems=("validation-failed", "not-found"),
     ),
     Route(
         method="POST",

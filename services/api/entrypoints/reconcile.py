@@ -5,7 +5,7 @@ from typing import Final
 from services.api.domain import OWNER
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
-from services.api.entrypoints.response import OK, Response
+from services.api.entrypoints.response import Response, model_response
 from services.api.entrypoints.routing import Route
 from services.api.queries.reconcile import ADVICE, Reconciliation, reconcile
 
@@ -19,7 +19,7 @@ async def prove_books(_: Request, parts: Parts) -> Response:
     compared when that has ended; a run that is late is a difference itself.
     """
     result = await reconcile(parts.database, configuration=parts.configuration(), clock=parts.clock)
-    return Response(OK, result.model_dump_json(exclude_none=True).encode())
+    return model_response(result)
 
 
 # The description of the API lists the kinds, so that clients may tell them apart.

@@ -27,16 +27,25 @@ _IDEMPOTENCY_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{_LONGEST_KEY}}}")
 
 
 class Request:
-    """One request; `client` is who sends it, once that is known."""
+    """One request; `client` is who sends it, once that is known.
+
+    `path` is the route's, with its parameters' names in braces.
+    """
 
     __slots__ = ("_receive", "client", "headers", "limit", "method", "parameters", "path", "scope")
 
     def __init__(
-        self, scope: Scope, receive: Receive, *, parameters: Mapping[str, str], limit: int
+        self,
+        scope: Scope,
+        receive: Receive,
+        *,
+        path: str,
+        parameters: Mapping[str, str],
+        limit: int,
     ) -> None:
         self.scope = scope
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        self.path = path
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.parameters = parameters
         self.limit = limit
@@ -172,11 +181,11 @@ class Request:
 
     def _fingerprint(self, raw: bytes) -> bytes:
         """Return what is equal for requests that mean the same (decided 10.1)."""
-        query = sorted(self.query().items())
+        where = (self.method, self.path, self.parameters, sorted(self.query().items()))
         canonical = ""
         if raw:
             canonical = json.dumps(json.loads(raw, parse_int=float), sort_keys=True)
-        return sha256("\n".join((self.method, self.path, repr(query), canonical)).encode()).digest()
+        return sha256(f"{where!r}\n{canonical}".encode()).digest()
 
 
 NOBODY: Final = Client("", frozenset(), frozenset(), frozenset(), 0)

@@ -183,6 +183,7 @@ class Application:
         return Request(
             scope,
             receive,
+            path=entry.route.path,
             parameters=dict(zip(entry.names, values, strict=True)),
             limit=settings.max_batch_body if entry.route.batch else settings.max_body,
         )

@@ -61,12 +61,10 @@ class Replies:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._consumer is not None:
             await self._consumer.stop()
-        with suppress(PyMongoError):  # a lease that cannot be given back runs out by itself
-            await self._leases.release(self.partition)
-
-    async def is_connected(self) -> bool:
-        """Say whether Kafka answers."""
-        return bool(await self._consumer.end_offsets(self._read[-1:]))
+        with suppress(PyMongoError, TimeoutError):
+            # A lease that cannot be given back runs out by itself.
+            async with asyncio.timeout(1):
+                await self._leases.release(self.partition)
 
     def expect(self, command: UUID, *, patience: float) -> Waiter:
         """Return what will be the answer to this command, or None after `patience` seconds.

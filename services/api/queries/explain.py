@@ -207,13 +207,15 @@ async def facts(
 
 def _run(run: Bson) -> RunState:
     plan, position = run.get("plan", ()), run.get("position", 0)
+    # Where a step has moved the order on, the steps of the status before stand first.
+    begins = run.get("begins", 0)
     waiting = run.get("waitingFor")
     return RunState(
         id=run["id"],
         status=run["status"],
         step=plan[position] if position < len(plan) else waiting,
-        step_number=min(position + 1, len(plan)),
-        of=len(plan),
+        step_number=min(position + 1, len(plan)) - begins,
+        of=len(plan) - begins,
         waiting_for=WaitingFor(service=service_of(waiting), step=waiting) if waiting else None,
         since=run["since"],
         deadline=run.get("deadline"),

@@ -28,10 +28,8 @@ class Orders:
             return None
         return FoundOrder(order_json(found["order"]), found["version"])
 
-    async def may_see(self, id_: str, client: Client) -> bool:
-        """Tell whether the order is in this client's scope; an unrestricted one may ask for any."""
-        if client.is_unrestricted:
-            return True
+    async def is_visible(self, id_: str, client: Client) -> bool:
+        """Tell whether there is such an order in this client's scope."""
         found = await self._orders.find_one({"_id": id_}, {"order.storeId": 1, "order.marketId": 1})
         return found is not None and _sees(client, found)
 

@@ -21,7 +21,7 @@ from services.commands.demo.story import Failed, Story
 from services.commands.supervisor import Supervisor
 from services.commands.up import environment
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command(

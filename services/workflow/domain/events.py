@@ -16,6 +16,7 @@ from contracts.messages.orders import (
     OrderCancelled,
     OrderCompleted,
     OrderCreated,
+    OrderDeleted,
     OrderEvent,
     OrderPaymentUpdated,
     OrderStatusChanged,
@@ -25,7 +26,7 @@ from contracts.messages.orders import (
 )
 from contracts.order import Order
 from contracts.settings import Configuration
-from services.workflow.domain.order import OrderDocument, Run, StepResult, replaced
+from services.workflow.domain.order import DELETED, OrderDocument, Run, StepResult, replaced
 from services.workflow.domain.run import Progress
 
 # operationId and category of each event, Omnium's where it has one (domain 5.6), ours from 900000.
@@ -35,6 +36,7 @@ OPERATIONS: Final[dict[type[OrderEvent], tuple[int, str]]] = {
     OrderStatusChanged: (310101, "Workflow"),
     OrderCancelled: (900001, "Canceled"),
     OrderCompleted: (900002, "Updated"),
+    OrderDeleted: (110109, "Deleted"),
     OrderPaymentUpdated: (900003, "Updated"),
     OrderWorkflowFailed: (900004, "Error"),
 }
@@ -45,6 +47,7 @@ _SENTENCES: Final[dict[type[OrderEvent], str]] = {
     OrderStatusChanged: "The status was changed",
     OrderCancelled: "The order was cancelled",
     OrderCompleted: "The order was completed",
+    OrderDeleted: "The order was deleted",
     OrderPaymentUpdated: "The payments were updated",
     OrderWorkflowFailed: "The workflow failed",
 }
@@ -80,7 +83,7 @@ def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
 
     `seed` is something unique to this change, from which the opaque version ids are made.
     """
-    kinds = list(_kinds(progress, run, before, configuration))
+    kinds = _kinds(progress, run, before, configuration)
     document = progress.document
     version = document.version + len(kinds)
     version_id = f"{version}-{seed[:12]}"
@@ -107,24 +110,26 @@ def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
 
 def _kinds(
     progress: Progress, run: Run, before: Order | None, configuration: Configuration
-) -> Iterator[type[OrderEvent]]:
+) -> list[type[OrderEvent]]:
     order = progress.document.order
+    kinds: list[type[OrderEvent]] = []
     if run.is_first:
-        yield OrderCreated
+        kinds.append(OrderCreated)
     elif before is not None and before.status != order.status:
-        yield OrderStatusChanged
+        kinds.append(OrderStatusChanged)
         kind = configuration.order_type(order.order_type)
         status = kind.status(order.status) if kind is not None else None
         if status is not None and status.is_canceled_status:
-            yield OrderCancelled
+            kinds.append(OrderCancelled)
         if status is not None and status.is_delivered_status:
-            yield OrderCompleted
-    elif not progress.aborted:
-        yield OrderUpdated
+            kinds.append(OrderCompleted)
+        if order.status == DELETED:
+            kinds.append(OrderDeleted)
     if before is not None and _payments(before) != _payments(order):
-        yield OrderPaymentUpdated
-    if progress.aborted or progress.errors:
-        yield OrderWorkflowFailed
+        kinds.append(OrderPaymentUpdated)
+    if progress.aborted or run.is_marred:
+        kinds.append(OrderWorkflowFailed)
+    return kinds or [OrderUpdated]
 
 
 def _payments(order: Order) -> Sequence[object]:

@@ -3,12 +3,11 @@
 from datetime import datetime
 
 from contracts.messages.orders import RunTimedOut, StepFinished, StepStatus
-from contracts.note import EntityError
-from contracts.order import Order
 from contracts.settings import Configuration
 from services.chassis.outcomes import Ignore
-from services.workflow.domain.order import OrderDocument, Run, appended, replaced
-from services.workflow.domain.run import Progress, absorb, go_on, pricing, time_out
+from services.workflow.domain.change import absorb, noted, pricing
+from services.workflow.domain.order import OrderDocument, Run, is_after_saving, step_key
+from services.workflow.domain.run import Progress, go_on, time_out
 
 
 class RunOver(Ignore):
@@ -24,58 +23,55 @@ def finish_step(
 ) -> Progress:
     """Go on with the run that waited for this step.
 
-    After a run, steps that ran after saving may still report: a failure becomes an entry of the
-    order's errors (decided 5.5), and what they did to the order is kept.
+    Steps after saving report whenever they have ended, and so do steps that were given up and have
+    moved money or goods all the same: what they did is kept, and a failure becomes an entry of the
+    order's errors (decided 5.5). While another run waits, that is told when it ends.
 
-    :raises RunOver: if nobody waits for this
+    :raises RunOver: if nobody waits for this, or an abort has taken it back
     """
     if document is None:
         raise RunOver
     run = document.run
     if run is not None and run.id == finished.run_id and run.position == finished.step:
         return go_on(document, run, finished, now=now, configuration=configuration)
-    if run is None and document.last_run == finished.run_id:
-        return _after_saving(document, finished, now=now, configuration=configuration)
+    key = step_key(finished.run_id, finished.step)
+    if is_after_saving(finished.run_id) or key in document.given_up:
+        return _late(document, finished, now=now, configuration=configuration)
     raise RunOver
 
 
-def _after_saving(
+def _late(
     document: OrderDocument,
     finished: StepFinished,
     *,
     now: datetime,
     configuration: Configuration,
 ) -> Progress:
-    failed = finished.status is StepStatus.ERROR
-    key = f"{finished.run_id}/{finished.step}"
+    key = step_key(finished.run_id, finished.step)
     if any(error.reference_id == key for error in document.order.errors or ()):
         raise RunOver
-    order: Order = absorb(document.order, finished, pricing(document.order, configuration))
-    if order is document.order and not failed:
-        raise RunOver
-    errors: tuple[EntityError, ...] = ()
+    order = absorb(document.order, finished, pricing(document.order, configuration))
+    failed = finished.status is StepStatus.ERROR
     if failed:
-        errors = (
-            EntityError(
-                key="workflow",
-                message=finished.reason or "a step after saving failed",
-                severity="Error",
-                status="New",
-                occurred=now,
-                reference_id=key,
-            ),
-        )
-        order = replaced(order, errors=appended(order.errors, *errors))
+        order = noted(order, finished, now)
+    if order == document.order:
+        raise RunOver
+    document = document.model_copy(update={"order": order})
+    if document.run is not None:
+        marred = document.run.is_marred or failed
+        run = document.run.model_copy(update={"is_marred": marred})
+        return Progress(document.model_copy(update={"run": run}))
     run = Run(
         id=finished.run_id,
         command_id=key,
         status=order.status or "",
         status_before=order.status,
         since=now,
+        is_marred=failed,
         user="workflow",
         origin="workflow",
     )
-    return Progress(document.model_copy(update={"order": order}), ended=run, errors=errors)
+    return Progress(document, ended=run)
 
 
 def run_timed_out(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from pydantic import ConfigDict
@@ -42,14 +42,23 @@ class Undo(Part):
     """Something the run did that an abort takes back."""
 
     step: str
+    position: int
     payment_ids: tuple[str, ...] = ()
+
+    def is_void_on_error(self, position: int) -> bool:
+        """Say whether an Error of this step leaves nothing to take back.
+
+        A reservation that failed has set nothing aside; what the order held before is to stay.
+        """
+        return self.position == position and not self.payment_ids
 
 
 class Run(Part):
     """One execution of the steps of a status; it stands on the order until it ends.
 
-    `plan` names the steps in order, `position` is the one in hand. While a step of another service
-    is awaited, `waiting_for` names it.
+    `plan` names the steps in order, `position` is the one in hand; where a step moved the order on
+    to another status, the steps of that one follow from `begins` on. While a step of another
+    service is awaited, `waiting_for` names it and `due` says how many answers make it complete.
     """
 
     id: str
@@ -60,8 +69,12 @@ class Run(Part):
     is_first: bool = False
     plan: tuple[str, ...] = ()
     position: int = 0
+    begins: int = 0
     depth: int = 0
+    initial: str | None = None
+    """The status that the run began with, where it has moved on."""
     waiting_for: str | None = None
+    due: int = 1
     since: datetime
     deadline: datetime | None = None
     timer: UUID | None = None
@@ -71,6 +84,10 @@ class Run(Part):
     """The status that a step wants entered when this one's steps are done."""
     reports: tuple[StepFinished, ...] = ()
     """What steps of other services reported and the stored order does not show yet."""
+    is_marred: bool = False
+    """Whether a step after saving failed meanwhile, which is to be told."""
+    ignored_fields: tuple[str, ...] | None = None
+    """What the client sent and nobody knows (decided 2.8)."""
     before: bytes | None = None
     """The order as it was last announced, compressed; only where a later run waits."""
     user: str
@@ -95,7 +112,8 @@ class OrderDocument(Document):
     order: Order
     version: int = 0
     run: Run | None = None
-    last_run: str | None = None
+    given_up: tuple[str, ...] = ()
+    """Steps that timed out with nothing to take them back: what they report late still counts."""
 
     @property
     def at_hand(self) -> bool:
@@ -113,8 +131,8 @@ class OrderDocument(Document):
             stored["version"] = self.version
         if (only is None or "run" in only) and self.run is not None:
             stored["run"] = self.run.model_dump(by_alias=True, exclude_none=True)
-        if (only is None or "last_run" in only) and self.last_run is not None:
-            stored["lastRun"] = self.last_run
+        if (only is None or "given_up" in only) and self.given_up:
+            stored["givenUp"] = self.given_up
         return stored
 
     @classmethod
@@ -127,7 +145,7 @@ class OrderDocument(Document):
             order=order_model(stored["order"]),
             version=stored["version"],
             run=Run.model_validate(run) if run is not None else None,
-            last_run=stored.get("lastRun"),
+            given_up=tuple(stored.get("givenUp", ())),
         )
 
 
@@ -145,9 +163,28 @@ class VersionDocument(Document):
     status_code: int
     is_aborted: bool = False
     results: tuple[StepResult, ...] = ()
+    ignored_fields: tuple[str, ...] | None = None
     user: str
     event: bytes
     order: bytes
+
+
+_AFTER_SAVING: Final = "/after-saving"
+
+
+def after_saving(run_id: str) -> str:
+    """Return under which id the steps of a run are asked that do not hold it up."""
+    return run_id + _AFTER_SAVING
+
+
+def is_after_saving(run_id: str) -> bool:
+    """Say whether a step asked under this id holds no run up."""
+    return run_id.endswith(_AFTER_SAVING)
+
+
+def step_key(run_id: str, position: int) -> str:
+    """Return what tells one step of one run from every other."""
+    return f"{run_id}/{position}"
 
 
 def version_key(order_id: str, version: int) -> str:

@@ -18,8 +18,9 @@ from contracts.settings import Configuration, OrderType
 from contracts.shipment import Shipment
 from services.chassis.outcomes import Refused
 from services.workflow.domain.calculate import calculate
+from services.workflow.domain.change import enter, pricing
 from services.workflow.domain.order import QUEUED, OrderDocument, Run, appended
-from services.workflow.domain.run import Progress, enter, pricing, start
+from services.workflow.domain.run import Progress, start
 
 AWAITING_INVENTORY: Final = "AwaitingInventory"
 FIRST_STATUS: Final = "New"
@@ -56,13 +57,15 @@ def place(
     order = calculate(order, pricing(order, configuration))
     status = order.status or FIRST_STATUS
     known = kind.status(status) if kind is not None else None
+    status = known.name if known is not None else status
     order = enter(order, known, status, now)
     run = Run(
         id=str(cause.id),
         command_id=cause.command_id,
         reply_to=cause.reply_to,
-        status=known.name if known is not None else status,
+        status=status,
         is_first=True,
+        ignored_fields=command.ignored_fields or None,
         since=now,
         user=command.user,
         origin=command.origin,

@@ -58,11 +58,13 @@ class Finished:
 class Asked:
     """Another service must answer before the run goes on.
 
-    `payment_ids` are the payments whose money an abort has to give back.
+    The run waits for one answer to each message. `payment_ids` are the payments whose money an
+    abort has to give back; `leaves_nothing` says that an abort has nothing to take back at all.
     """
 
     messages: Sequence[Message]
     payment_ids: tuple[str, ...] = ()
+    leaves_nothing: bool = False
 
 
 Act = Callable[[Context], Finished | Asked]
@@ -201,7 +203,8 @@ def _authorize(context: Context) -> Finished | Asked:
         step=context.run.position,
         operations=operations,
     )
-    return Asked([command], tuple(operation.payment_id for operation in operations))
+    payment_ids = tuple(operation.payment_id for operation in operations)
+    return Asked([command], payment_ids, leaves_nothing=not operations)
 
 
 def held(order: Order) -> list[tuple[Payment, Decimal]]:
@@ -280,25 +283,24 @@ def _capture(context: Context) -> Finished | Asked:
 
 
 def _cancel_payments(context: Context) -> Finished | Asked:
-    """Void what is held, credit what was captured (decided 7.3)."""
-    order, configuration = context.order, context.configuration
-    holds = held(order)
-    kind: type[VoidPayment | CreditPayment] = VoidPayment if holds else CreditPayment
-    parts = holds or captured(order)
-    if not parts:
-        return Finished()
-    return Asked(
-        [
-            kind(
-                order_id=order.id,
-                run_id=context.run.id,
-                step=context.run.position,
-                operations=tuple(
-                    _operation(order, payment, amount, configuration) for payment, amount in parts
-                ),
-            )
-        ]
-    )
+    """Void what is held and credit what was captured (decided 7.3)."""
+    order = context.order
+    concerned: Sequence[tuple[type[VoidPayment | CreditPayment], list[tuple[Payment, Decimal]]]]
+    concerned = [(VoidPayment, held(order)), (CreditPayment, captured(order))]
+    commands = [
+        kind(
+            order_id=order.id,
+            run_id=context.run.id,
+            step=context.run.position,
+            operations=tuple(
+                _operation(order, payment, amount, context.configuration)
+                for payment, amount in parts
+            ),
+        )
+        for kind, parts in concerned
+        if parts
+    ]
+    return Asked(commands) if commands else Finished()
 
 
 def _give_back(
@@ -306,13 +308,24 @@ def _give_back(
 ) -> Sequence[Message]:
     """Void the authorizations that this run asked for, whatever became of them."""
     operations = tuple(
-        _operation(order, payment, payment.amount, configuration)
+        _undoing(order, payment, configuration)
         for payment in _payments(order)
         if (payment.id or payment.transaction_id) in payment_ids
         and payment.transaction_type in {"Authorization", "AwaitingAuthorization"}
         and payment.status != "Failed"
     )
     return [VoidPayment(order_id=order.id, operations=operations)] if operations else []
+
+
+def _undoing(order: Order, payment: Payment, configuration: Configuration) -> PaymentOperation:
+    try:
+        return _operation(order, payment, payment.amount, configuration)
+    except UnknownConnector as error:
+        # It was taken out of the settings meanwhile. The hold is still there: payments fails to
+        # reach the connector and says so, where a method without one would count as given back.
+        without = configuration.model_copy(update={"markets": ()})
+        operation = _operation(order, payment, payment.amount, without)
+        return operation.model_copy(update={"connector_id": str(error)})
 
 
 # -- the rest --------------------------------------------------------------------------------------
@@ -414,10 +427,14 @@ def _change_status(context: Context) -> Finished:
     target = context.step.property("ToStatus")
     if not target:
         return Finished(status=StepStatus.ERROR, reason="the step has no property ToStatus")
+    kind = context.configuration.order_type(context.order.order_type)
+    status = kind.status(target) if kind is not None else None
+    if status is None:
+        return Finished(status=StepStatus.ERROR, reason=f"there is no status {target}")
     only_from = context.step.property("FromStatus")
     if only_from and only_from.casefold() != (context.run.status_before or "").casefold():
         return Finished()
-    return Finished(next_status=target)
+    return Finished(next_status=status.name)
 
 
 def _add_click_and_collect_tags(context: Context) -> Finished:

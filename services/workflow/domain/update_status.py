@@ -7,9 +7,10 @@ from contracts.problems import problem
 from contracts.settings import Configuration, OrderStatus, OrderType
 from services.chassis.outcomes import Refused
 from services.workflow.domain.calculate import calculate
+from services.workflow.domain.change import delivered, enter, pricing
 from services.workflow.domain.order import DELETED, OrderDocument, Run
 from services.workflow.domain.place import Cause
-from services.workflow.domain.run import Progress, delivered, enter, pricing, start
+from services.workflow.domain.run import Progress, start
 
 RETRY_AFTER = 1
 
@@ -24,19 +25,22 @@ def update_status(
 ) -> Progress:
     """Set the status and run its workflow, unless the command says to skip it.
 
-    :raises Refused: order-not-found, order-locked, order-read-only, unknown-status,
+    :raises Refused: order-not-found, order-queued, order-locked, order-read-only, unknown-status,
         status-not-available
     """
     if document is None:
         raise Refused(problem("order-not-found"))
     if document.run is not None:
-        raise Refused(problem("order-locked", retry_after=RETRY_AFTER))
+        slug = "order-queued" if document.run.is_first else "order-locked"
+        raise Refused(problem(slug, retry_after=RETRY_AFTER))
     order = document.order
     if order.is_read_only:
         raise Refused(problem("order-read-only"))
     kind = configuration.order_type(order.order_type)
     status = _allowed(kind, order.status, command.status)
     name = status.name if status is not None else command.status
+    if name.casefold() == DELETED.casefold():
+        name = DELETED
     before = order.status
     order = enter(order, status, name, now)
     if status is not None and status.is_delivered_status:
@@ -55,8 +59,7 @@ def update_status(
     )
     entered = document.model_copy(update={"order": order})
     if command.skip_run_workflow:
-        done = entered.model_copy(update={"last_run": run.id})
-        return Progress(done, ended=run)
+        return Progress(entered, ended=run)
     return start(entered, run, now=now, configuration=configuration)
 
 

@@ -51,7 +51,7 @@ class Answerer:
     ) -> None:
         self.scripts: dict[str, Script] = {}
         """How the commands with a key are answered; the others by `script`."""
-        self._script = script
+        self.script = script
         self.seen: list[Envelope] = []
         self._settings = settings
         self._topics = topics
@@ -99,7 +99,7 @@ class Answerer:
                         topic=topic, key=record.key, headers=record.headers, data=record.value
                     )
                     self.seen.append(envelope)
-                    script = self.scripts.get(envelope.key, self._script)
+                    script = self.scripts.get(envelope.key, self.script)
                     said = script(envelope, from_json(envelope.data))
                     if said is not None and envelope.reply_to is not None:
                         answers.append(self._sealed(envelope, *said))

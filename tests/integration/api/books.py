@@ -1,4 +1,4 @@
-"""Books as the services keep them: one order with its stock, its money, its history, its webhook."""
+"""Books as the services keep them: an order with its stock, money, history and webhook."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,7 +34,7 @@ async def keep(database: Database, *documents: Document) -> None:
         await database[document.collection].insert_one(stored)
 
 
-def an_operation(order_id: str, at: datetime, **changes: Any) -> Operation:
+def an_operation(order_id: str, at: datetime, **changes: Any) -> Operation:  # noqa: ANN401 - members
     """An authorization of 998 that has succeeded."""
     cause = uuid5(derived_from(order_id), "authorize")
     members = {
@@ -87,7 +87,7 @@ def an_order_of(
     )
 
 
-def versions(order: Order, *, at: datetime, last: int = 2, **changes: Any) -> list[VersionDocument]:
+def versions(order: Order, *, at: datetime, last: int = 2, **changes: Any) -> list[VersionDocument]:  # noqa: ANN401 - members
     """The history of an order from 1 to `last`."""
     pack = zstandard.ZstdCompressor().compress
     body = order.model_dump_json(by_alias=True, exclude_none=True).encode()
@@ -125,7 +125,7 @@ def stock(at: datetime, *, inventory: Decimal = TEN, reserved: Decimal = TWO) ->
     )
 
 
-def movement(  # noqa: PLR0913 - a movement has this many facts
+def movement(
     id_: str,
     at: datetime,
     kind: TransactionType,
@@ -197,7 +197,7 @@ async def healthy(database: Database, order_id: str, at: datetime) -> Operation:
     order = an_order_of(order_id, payments=[shown(operation)])
     await keep(
         database,
-        OrderDocument(id=order_id, order=order, version=2, last_run="r"),
+        OrderDocument(id=order_id, order=order, version=2),
         *versions(order, at=at),
         operation,
         a_reservation(order_id),
@@ -207,7 +207,7 @@ async def healthy(database: Database, order_id: str, at: datetime) -> Operation:
     return operation
 
 
-def a_run(at: datetime, **changes: Any) -> Run:
+def a_run(at: datetime, **changes: Any) -> Run:  # noqa: ANN401 - members
     """A run that waits for the payments service."""
     members = {
         "id": "run-1",

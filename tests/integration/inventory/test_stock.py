@@ -251,8 +251,8 @@ class TestTwoProcesses:
             await rush(stock, wire, inventory=900, orders=1000)
 
             await assert_all_is_reserved(stock, 900)
-            assert one.consumer._next  # noqa: SLF001 - both have handled something
-            assert other.consumer._next  # noqa: SLF001
+            assert one.consumer.positions  # both have handled something
+            assert other.consumer.positions
 
 
 async def rush(stock: Stock, wire: Wire, *, inventory: int, orders: int) -> None:

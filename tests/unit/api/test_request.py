@@ -33,7 +33,7 @@ def a_request(
         "query_string": query.encode(),
         "headers": [(name.encode(), text.encode()) for name, text in (headers or {}).items()],
     }
-    return Request(scope, receive, parameters={}, limit=limit)
+    return Request(scope, receive, path="/api/Orders", parameters={}, limit=limit)
 
 
 class TestBody:

@@ -13,7 +13,10 @@ from contracts.messages.inventory import ReduceStock, ReleaseStock, ReserveStock
 from contracts.messages.notifications import SendNotification
 from contracts.messages.orders import (
     OrderCreated,
+    OrderDeleted,
+    OrderPaymentUpdated,
     OrderStatusChanged,
+    OrderUpdated,
     OrderWorkflowFailed,
     PlaceOrder,
     RunTimedOut,
@@ -21,9 +24,24 @@ from contracts.messages.orders import (
     StepStatus,
     UpdateOrderStatus,
 )
-from contracts.messages.payments import AuthorizePayment, CapturePayment, VoidPayment
+from contracts.messages.payments import (
+    AuthorizePayment,
+    CapturePayment,
+    CreditPayment,
+    VoidPayment,
+)
 from contracts.order import Order
-from contracts.settings import DEFAULT, Configuration, OrderStatus, OrderType, WorkflowStep
+from contracts.settings import (
+    DEFAULT,
+    Configuration,
+    Connector,
+    Market,
+    OrderStatus,
+    OrderType,
+    PaymentOption,
+    StepGroup,
+    WorkflowStep,
+)
 from services.chassis.outcomes import Refused
 from services.workflow.domain.events import Told, conclude, differences, run_result
 from services.workflow.domain.finish_step import RunOver, finish_step, run_timed_out
@@ -95,6 +113,44 @@ def told(progress: Progress, before: Order | None) -> tuple[OrderDocument, list[
     return conclude(
         progress, progress.ended, before=before, now=NOW, configuration=DEFAULT, seed="abcdef"
     )
+
+
+def the_answer_to(
+    command: Message, status: StepStatus = StepStatus.SUCCESS, **more: object
+) -> StepFinished:
+    asked = command.model_dump(include={"order_id", "run_id", "step"})
+    return StepFinished.model_validate({**asked, "status": status, **more})
+
+
+def timed_out(progress: Progress) -> Progress:
+    run = progress.document.run
+    assert run is not None
+    timeout = RunTimedOut(order_id=progress.document.id, run_id=run.id, step=run.position)
+    return run_timed_out(progress.document, timeout, now=NOW, configuration=DEFAULT)
+
+
+def a_change_to(status: str) -> WorkflowStep:
+    return WorkflowStep.model_validate(
+        {"name": "ChangeStatus", "properties": [{"key": "ToStatus", "value": status}]}
+    )
+
+
+def two_statuses(first: list[WorkflowStep], second: list[WorkflowStep]) -> Configuration:
+    statuses = (
+        OrderStatus(name="New", order=1, workflow_steps=tuple(first)),
+        OrderStatus(name="Next", order=2, workflow_steps=tuple(second)),
+    )
+    kind = OrderType(name="Online", order_statuses=statuses)
+    return DEFAULT.model_copy(update={"order_types": (kind,)})
+
+
+def the_card_at(connector: str) -> dict[str, object]:
+    card = PaymentOption(payment_method_name="Card", connector=connector)
+    market = Market(market_id="NOR", currency="NOK", payment_options=(card,))
+    return {
+        "markets": (market,),
+        "connectors": (Connector(connector_id=connector, host="https://psp.example"),),
+    }
 
 
 def one_status(*steps: WorkflowStep, name: str = "New", **more: object) -> Configuration:
@@ -249,15 +305,272 @@ class TestRun:
             finish_step(done.document, an_answer(authorizing), now=NOW, configuration=DEFAULT)
 
     def test_writes_a_failure_after_saving_into_the_errors_of_the_order(self) -> None:
-        authorizing = answered(placed(the_reference_order()))
-        done = answered(authorizing)
-        late = an_answer(authorizing, StepStatus.ERROR, reason="mailbox full")
+        done = answered(answered(placed(the_reference_order())))
+        late = the_answer_to(done.messages[0], StepStatus.ERROR, reason="mailbox full")
 
         noted = finish_step(done.document, late, now=NOW, configuration=DEFAULT)
 
         assert [error.message for error in noted.document.order.errors or ()] == ["mailbox full"]
+        assert [type(one.event) for one in told(noted, done.document.order)[1]] == [
+            OrderWorkflowFailed
+        ]
         with pytest.raises(RunOver):
             finish_step(noted.document, late, now=NOW, configuration=DEFAULT)
+
+    def test_keeps_what_a_step_after_saving_did_while_the_next_run_waits(self) -> None:
+        configuration = two_statuses(
+            [WorkflowStep(name="AuthorizePayment", run_after_order_is_saved=True)],
+            [WorkflowStep(name="IncreaseReservedInventory")],
+        )
+        pending = a_payment(id="p", status="Pending")
+        done = placed(an_order(order_form=a_form(payments=[pending])), configuration)
+        held = pending.model_copy(update={"status": "Processed"})
+        late = the_answer_to(done.messages[0], payments=[held])
+        waiting = entering(told(done, None)[0], "Next", configuration)
+
+        absorbed = finish_step(waiting.document, late, now=NOW, configuration=configuration)
+        ended = answered(absorbed, configuration=configuration)
+
+        assert absorbed.ended is None
+        form = ended.document.order.order_form
+        assert form is not None
+        assert form.authorized_payment_total == 998
+        assert [type(one.event) for one in told(ended, done.document.order)[1]] == [
+            OrderStatusChanged,
+            OrderPaymentUpdated,
+        ]
+
+    def test_notes_a_step_of_our_own_that_failed_after_saving(self) -> None:
+        step = WorkflowStep(name="ValidateTrackingNumber", run_after_order_is_saved=True)
+
+        done = placed(the_reference_order(), one_status(step))
+
+        assert done.ended is not None
+        assert not done.aborted
+        assert done.ended.results == ()
+        assert [one.message for one in done.document.order.errors or ()] == [
+            "no tracking number on shipment 1"
+        ]
+        assert [type(one.event) for one in told(done, None)[1]] == [
+            OrderCreated,
+            OrderWorkflowFailed,
+        ]
+
+    def test_leaves_nothing_held_by_an_authorization_that_comes_after_the_deadline(self) -> None:
+        pending = a_payment(id="p", status="Pending")
+        order = an_order(order_form=a_form(payments=[pending]))
+        authorizing = answered(placed(order), reserved={"1": 2})
+        held = pending.model_copy(update={"status": "Processed"})
+        late = an_answer(authorizing, payments=[held])
+
+        ended = timed_out(authorizing)
+
+        assert kinds(ended.messages) == [VoidPayment, ReleaseStock]
+        form = ended.document.order.order_form
+        assert form is not None
+        assert [one.status for one in form.payments or ()] == ["Failed"]
+        with pytest.raises(RunOver):
+            finish_step(ended.document, late, now=NOW, configuration=DEFAULT)
+
+    def test_keeps_a_charge_that_comes_after_the_deadline(self) -> None:
+        capturing = entering(TestUpdateStatus().finished(), "Ship")
+        charge = a_payment(id="c", transaction_type="Capture")
+        late = an_answer(capturing, payments=[charge])
+        ended = timed_out(capturing)
+
+        kept = finish_step(ended.document, late, now=NOW, configuration=DEFAULT)
+
+        assert ended.aborted
+        form = kept.document.order.order_form
+        assert form is not None
+        assert form.captured_payment_total == 998
+        with pytest.raises(RunOver):
+            finish_step(kept.document, late, now=NOW, configuration=DEFAULT)
+
+    def test_leaves_an_earlier_reservation_alone_where_a_later_one_fails(self) -> None:
+        configuration = two_statuses(
+            [WorkflowStep(name="IncreaseReservedInventory")],
+            [WorkflowStep(name="IncreaseReservedInventory", stop_on_error=True)],
+        )
+        reserved = answered(
+            placed(the_reference_order(), configuration),
+            reserved={"1": 2},
+            configuration=configuration,
+        )
+        again = entering(told(reserved, None)[0], "Next", configuration)
+
+        aborted = answered(again, StepStatus.ERROR, reason="short", configuration=configuration)
+
+        assert aborted.aborted
+        assert aborted.messages == []
+        form = aborted.document.order.order_form
+        assert form is not None
+        assert [one.reserved_inventory_quantity for one in form.line_items or ()] == [2]
+
+    def test_takes_no_goods_back_where_only_money_was_asked_for(self) -> None:
+        configuration = two_statuses(
+            [WorkflowStep(name="IncreaseReservedInventory")],
+            [WorkflowStep(name="AuthorizePayment"), WorkflowStep(name="ValidateTrackingNumber")],
+        )
+        reserved = answered(
+            placed(the_reference_order(), configuration),
+            reserved={"1": 2},
+            configuration=configuration,
+        )
+
+        aborted = answered(
+            entering(told(reserved, None)[0], "Next", configuration), configuration=configuration
+        )
+
+        assert aborted.aborted
+        assert aborted.messages == []
+        form = aborted.document.order.order_form
+        assert form is not None
+        assert [one.reserved_inventory_quantity for one in form.line_items or ()] == [2]
+
+    def test_goes_by_the_steps_it_was_planned_with(self) -> None:
+        before = one_status(
+            WorkflowStep(name="IncreaseReservedInventory"),
+            WorkflowStep(name="CompleteShipment"),
+            a_change_to("Next"),
+            WorkflowStep(name="SetCompletedDate"),
+        )
+        after = one_status(
+            WorkflowStep(name="AddClickAndCollectTags"),
+            WorkflowStep(name="SetCompletedDate"),
+            a_change_to("Next"),
+            WorkflowStep(name="CompleteShipment", active=False),
+        )
+
+        done = answered(placed(the_reference_order(), before), configuration=after)
+
+        assert done.ended is not None
+        assert [one.action_type for one in done.ended.results] == [
+            "IncreaseReservedInventory",
+            "ChangeStatus",
+            "SetCompletedDate",
+        ]
+        assert done.document.order.status == "Next"
+
+    def test_ends_where_its_order_type_is_gone(self) -> None:
+        waiting = placed(the_reference_order())
+
+        done = answered(waiting, configuration=DEFAULT.model_copy(update={"order_types": ()}))
+
+        assert done.ended is not None
+        assert done.document.order.status == "New"
+
+    def test_judges_the_scope_of_a_step_when_its_turn_has_come(self) -> None:
+        configuration = one_status(
+            WorkflowStep(name="AddClickAndCollectTags"),
+            WorkflowStep(name="IncreaseReservedInventory"),
+            WorkflowStep(name="SetCompletedDate", enabled_for_tags=("clickandcollect",)),
+            WorkflowStep(name="CompleteShipment", disabled_for_tags=("ClickAndCollect",)),
+        )
+
+        done = answered(placed(the_reference_order(), configuration), configuration=configuration)
+
+        assert done.ended is not None
+        assert [one.action_type for one in done.ended.results] == [
+            "AddClickAndCollectTags",
+            "IncreaseReservedInventory",
+            "SetCompletedDate",
+        ]
+
+    @pytest.mark.parametrize(
+        ("of_group", "of_step", "ran"),
+        [
+            ({}, {}, ["ValidateTrackingNumber"]),
+            ({"stop_on_error": False}, {}, ["ValidateTrackingNumber", "SetCompletedDate"]),
+            (
+                {"stop_on_error": False},
+                {"stop_on_error": True},
+                ["ValidateTrackingNumber", "SetCompletedDate"],
+            ),
+            ({"active": False}, {}, []),
+            ({"enabled_for_markets": ["SWE"]}, {}, []),
+            ({}, {"active": False}, ["SetCompletedDate"]),
+            ({}, {"disabled_for_markets": ["NOR"]}, ["SetCompletedDate"]),
+        ],
+    )
+    def test_runs_the_steps_of_a_group_in_its_place(
+        self, of_group: dict[str, object], of_step: dict[str, object], ran: list[str]
+    ) -> None:
+        group = StepGroup(
+            group_id="checks",
+            steps=(
+                WorkflowStep.model_validate({"name": "ValidateTrackingNumber", **of_step}),
+                WorkflowStep(name="SetCompletedDate"),
+            ),
+        )
+        step = WorkflowStep.model_validate({"name": "Checks", "group_id": "Checks", **of_group})
+        configuration = one_status(step).model_copy(update={"step_groups": (group,)})
+
+        done = placed(the_reference_order(), configuration)
+
+        assert done.ended is not None
+        assert [one.action_type for one in done.ended.results] == ran
+
+    def test_runs_after_saving_what_the_status_it_leaves_has_for_then(self) -> None:
+        configuration = one_status(
+            WorkflowStep(name="Notification", run_after_order_is_saved=True), a_change_to("Next")
+        )
+
+        done = placed(the_reference_order(), configuration)
+
+        assert kinds(done.messages) == [SendNotification]
+        assert done.document.order.status == "Next"
+
+    def test_asks_under_another_number_in_each_status_it_comes_through(self) -> None:
+        configuration = two_statuses(
+            [WorkflowStep(name="IncreaseReservedInventory"), a_change_to("Next")],
+            [WorkflowStep(name="ReduceReservedInventory")],
+        )
+        reserving = placed(the_reference_order(), configuration)
+        early = an_answer(reserving)
+
+        releasing = answered(reserving, configuration=configuration)
+
+        assert releasing.document.order.status == "Queued"
+        with pytest.raises(RunOver):
+            finish_step(releasing.document, early, now=NOW, configuration=configuration)
+
+    def test_puts_a_first_order_back_to_where_it_began(self) -> None:
+        configuration = two_statuses(
+            [WorkflowStep(name="IncreaseReservedInventory"), a_change_to("Next")],
+            [WorkflowStep(name="ValidateTrackingNumber")],
+        )
+
+        aborted = answered(
+            placed(the_reference_order(), configuration), configuration=configuration
+        )
+
+        assert aborted.aborted
+        assert aborted.document.order.status == "New"
+        assert kinds(aborted.messages) == [ReleaseStock]
+
+    def test_says_that_a_status_to_move_on_to_does_not_exist(self) -> None:
+        done = placed(the_reference_order(), one_status(a_change_to("Nowhere")))
+
+        assert done.ended is not None
+        assert [one.error_reason for one in done.ended.results] == ["there is no status Nowhere"]
+        assert done.document.order.status == "New"
+
+    def test_gives_back_what_is_held_at_a_connector_that_is_gone(self) -> None:
+        with_connector = one_status(
+            WorkflowStep(name="AuthorizePayment"), WorkflowStep(name="ValidateTrackingNumber")
+        ).model_copy(update=the_card_at("psp"))
+        without = with_connector.model_copy(update={"connectors": ()})
+        pending = a_payment(id="p", status="Pending", payment_method_name="Card")
+        held = pending.model_copy(update={"status": "Processed"})
+        order = an_order(order_form=a_form(payments=[pending]))
+        authorizing = placed(order, with_connector)
+
+        aborted = answered(authorizing, configuration=without, payments=[held])
+
+        (command,) = aborted.messages
+        assert isinstance(command, VoidPayment)
+        assert [one.connector_id for one in command.operations] == ["psp"]
 
     def test_ends_at_its_deadline_with_everything_taken_back(self) -> None:
         reserving = placed(the_reference_order())
@@ -340,6 +653,53 @@ class TestRun:
         assert len(done.ended.results) == 11
 
 
+class TestCancelPayments:
+    def cancelling(self) -> Progress:
+        configuration = two_statuses([], [WorkflowStep(name="CancelPayments")])
+        payments = [
+            a_payment(id="a", transaction_id="a", amount=Decimal(600)),
+            a_payment(id="c", transaction_id="a", transaction_type="Capture", amount=Decimal(200)),
+        ]
+        order = an_order(order_form=a_form(payments=payments))
+        document, _ = told(placed(order, configuration), None)
+        return entering(document, "Next", configuration)
+
+    def test_gives_up_what_is_held_and_gives_back_what_was_charged(self) -> None:
+        commands = self.cancelling().messages
+
+        assert [
+            (type(one), [operation.amount for operation in one.operations])
+            for one in commands
+            if isinstance(one, VoidPayment | CreditPayment)
+        ] == [(VoidPayment, [Decimal(400)]), (CreditPayment, [Decimal(200)])]
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_is_done_when_both_have_answered_whichever_is_first(self, first: int) -> None:
+        configuration = two_statuses([], [WorkflowStep(name="CancelPayments")])
+        asked = self.cancelling()
+        entries = [
+            a_payment(id="v", transaction_id="a", transaction_type="Void", amount=Decimal(400)),
+            a_payment(id="r", transaction_id="a", transaction_type="Credit", amount=Decimal(200)),
+        ]
+
+        waiting = answered(
+            asked,
+            StepStatus.WARNING,
+            payments=[entries[first]],
+            reason="so",
+            configuration=configuration,
+        )
+        done = answered(waiting, payments=[entries[1 - first]], configuration=configuration)
+
+        assert waiting.ended is None
+        assert done.ended is not None
+        (result,) = done.ended.results
+        assert (result.action_status, result.error_reason) == (StepStatus.WARNING, "so")
+        form = done.document.order.order_form
+        assert form is not None
+        assert (form.authorized_payment_total, form.credit_payment_total) == (200, 200)
+
+
 class TestUpdateStatus:
     def finished(self) -> OrderDocument:
         done = answered(answered(placed(the_reference_order()), reserved={"1": 2}))
@@ -397,14 +757,48 @@ class TestUpdateStatus:
 
         assert refusal.value.problem.slug == "order-not-found"
 
-    def test_refuses_while_a_run_waits_and_says_when_to_come_back(self) -> None:
-        waiting = placed(the_reference_order()).document
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_refuses_while_a_run_waits_and_says_when_to_come_back(self, skip: bool) -> None:
+        waiting = entering(self.finished(), "Ship").document
 
         with pytest.raises(Refused) as refusal:
-            entering(waiting, "Ship")
+            entering(waiting, "Completed", skip_run_workflow=skip)
 
         assert refusal.value.problem.slug == "order-locked"
         assert refusal.value.problem.retry_after == 1
+
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_refuses_an_order_that_is_still_queued(self, skip: bool) -> None:
+        queued = placed(the_reference_order()).document
+
+        with pytest.raises(Refused) as refusal:
+            entering(queued, "Ship", skip_run_workflow=skip)
+
+        assert refusal.value.problem.slug == "order-queued"
+
+    def test_runs_the_steps_again_where_the_status_stays(self) -> None:
+        document = self.finished()
+        order = document.order
+
+        done = entering(document, "inprogress")
+        again = entering(told(done, order)[0], "InProgress")
+
+        assert done.document.order.status == "InProgress"
+        _, (event,) = told(again, done.document.order)
+        assert isinstance(event.event, OrderUpdated)
+        assert event.event.previous_status == event.event.status == "InProgress"
+        assert event.event.changes == ()
+
+    def test_deletes_softly_and_restores(self) -> None:
+        document = self.finished()
+
+        deleted = entering(document, "deleted")
+        kept, events = told(deleted, document.order)
+        restored = entering(kept, "New", skip_run_workflow=True)
+
+        assert deleted.document.order.status == "Deleted"
+        assert [type(one.event) for one in events] == [OrderStatusChanged, OrderDeleted]
+        assert restored.document.order.status == "New"
 
     def test_refuses_a_status_that_the_present_one_does_not_lead_to(self) -> None:
         configuration = one_status(available_steps=["New"], enforce_available_steps_policy=True)

@@ -143,8 +143,22 @@ def _schemas(routes: tuple[Route, ...]) -> tuple[dict[int, Json], Json]:
         ref_template=_REF,
         schema_generator=_Schema,
     )
+    _mend(found)
+    _mend(together)
     schemas = {id(kind): found[key, "validation"] for key, kind in keyed.items()}
     return schemas, together["$defs"]
+
+
+def _mend(value: object) -> None:
+    """Say that a limit of a list counts entries; behind a validator pydantic takes it for text."""
+    if isinstance(value, dict):
+        if value.get("type") == "array" and "maxLength" in value:
+            value["maxItems"] = value.pop("maxLength")
+        for inner in value.values():
+            _mend(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _mend(inner)
 
 
 def _needed(paths: Json, components: Json) -> Json:

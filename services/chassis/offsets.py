@@ -1,0 +1,77 @@
+"""How far each partition is handled, and the outbox documents that are no longer owed."""
+
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from pymongo.errors import PyMongoError
+
+from services.chassis import metrics
+from services.chassis.faults import crash_point
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import Records
+from services.chassis.parking import Parking
+
+log = structlog.get_logger()
+
+
+class Offsets:
+    """Commits exactly what was handled, below anything that waits."""
+
+    def __init__(self, inbox: Inbox, parking: Parking) -> None:
+        self._inbox = inbox
+        self._parking = parking
+        self.positions: dict[TopicPartition, int] = {}
+        self._settled: list[UUID] = []
+
+    def advance(self, records: Records) -> None:
+        """Note that these records were handled, or wait in the parking."""
+        for record in records:
+            self.positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
+
+    def settle(self, batches: Iterable[UUID]) -> None:
+        """Note that Kafka has acknowledged all that these batches sent."""
+        self._settled += batches
+
+    def leave(self, partitions: Collection[TopicPartition]) -> None:
+        """Forget partitions that somebody else will read on."""
+        for partition in partitions:
+            self.positions.pop(partition, None)
+
+    async def commit(self, kafka: AIOKafkaConsumer | None) -> bool:
+        """Settle the outbox, then commit the offsets; says whether MongoDB let it.
+
+        In this order, because nobody would look for an outbox document once its offsets are
+        committed; it owes nothing, for its messages were acknowledged before.
+        """
+        crash_point("before_outbox_delete")
+        try:
+            await self._inbox.settle(self._settled)
+        except PyMongoError as error:
+            log.warning("outbox.not_settled", error=type(error).__name__)
+            return False
+        self._settled = []
+        if kafka is None:
+            return True
+        assignment = kafka.assignment()
+        offsets = {tp: offset for tp, offset in self.positions.items() if tp in assignment}
+        self._parking.hold_back(offsets)
+        crash_point("before_offset_commit")
+        if offsets:
+            try:
+                await kafka.commit(offsets)
+                _measure(kafka, offsets)
+            except (KafkaError, ConsumerStoppedError) as error:
+                # A rebalance took the partitions: their next owner reads these records again,
+                # and the inbox knows them.
+                log.warning("offsets.not_committed", error=type(error).__name__)
+        return True
+
+
+def _measure(kafka: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+    for tp, offset in offsets.items():
+        end = kafka.highwater(tp)
+        if end is not None:
+            metrics.lag.labels(tp.topic, tp.partition).set(max(0, end - offset))

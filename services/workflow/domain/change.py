@@ -1,0 +1,124 @@
+"""What happens to an order on its way: it enters a status, and hears what others did for it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from contracts.messages.orders import StepFinished
+from contracts.note import EntityError
+from contracts.order import Order
+from contracts.payment import Payment
+from contracts.settings import Configuration, OrderStatus
+from services.workflow.domain.calculate import Pricing, calculate, exponent, settle
+from services.workflow.domain.order import appended, replaced, step_key, with_form, with_lines
+from services.workflow.domain.steps import open_quantity
+
+ZERO: Final = Decimal(0)
+
+
+def pricing(order: Order, configuration: Configuration) -> Pricing:
+    """Return what the calculator must know about the order's market and currency."""
+    settings = configuration.order_settings
+    return Pricing(
+        default_tax_rate=configuration.default_tax_rate(order.market_id),
+        is_tax_excluded=configuration.is_tax_excluded(order.market_id),
+        exponent=exponent(order.billing_currency),
+        round_discounts=not settings.is_discount_amount_rounding_disabled,
+        round_lines=not settings.is_line_item_amount_rounding_disabled,
+        credit_reduces_remaining=settings.is_credit_amount_subtracted_from_remaining_payment,
+    )
+
+
+def absorb(order: Order, finished: StepFinished, prices: Pricing) -> Order:
+    """Write what another service reports into the order: payments, reservations, costs."""
+    form = order.order_form
+    if form is None:
+        return order
+    if finished.reserved:
+        lines = [
+            line
+            if (units := finished.reserved.get(line.line_item_id)) is None
+            else line.model_copy(
+                update={
+                    "reserved_inventory_quantity": units,
+                    "reserved_inventory": units >= open_quantity(line),
+                }
+            )
+            for line in form.line_items or ()
+        ]
+        order = with_lines(order, lines)
+    if finished.costs:
+        lines = [
+            line.model_copy(update={"cost": finished.costs[line.line_item_id]})
+            if line.line_item_id in finished.costs
+            else line
+            for line in (order.order_form.line_items if order.order_form else None) or ()
+        ]
+        order = calculate(with_lines(order, lines), prices)
+    if finished.payments:
+        order = settle(with_form(order, payments=_merged(form.payments, finished.payments)), prices)
+    return order
+
+
+def _merged(before: Sequence[Payment] | None, news: Sequence[Payment]) -> list[Payment]:
+    """Overlay entries with a known id, which name only what changed; append the others."""
+    by_id = {payment.id: payment for payment in news}
+    kept = [_overlaid(payment, by_id.pop(payment.id, payment)) for payment in before or ()]
+    return [*kept, *by_id.values()]
+
+
+def _overlaid(payment: Payment, news: Payment) -> Payment:
+    named = {name: getattr(news, name) for name in news.model_fields_set}
+    return payment if news is payment else payment.model_copy(update=named)
+
+
+def enter(order: Order, status: OrderStatus | None, name: str, now: datetime) -> Order:
+    """Return the order as it enters a status: its shipments follow, dates are set (domain 2.2)."""
+    form = order.order_form
+    changes: dict[str, object] = {"status": name}
+    if status is not None and status.is_delivered_status and order.completed is None:
+        changes["completed"] = now
+    order = replaced(order, **changes)
+    if form is None or status is None:
+        return order
+    shipments = [
+        shipment.model_copy(
+            update={
+                "prev_status": shipment.order_status,
+                "order_status": name,
+                **(
+                    {"status": status.shipment_status_update}
+                    if status.shipment_status_update
+                    else {}
+                ),
+            }
+        )
+        for shipment in form.shipments or ()
+    ]
+    return with_form(order, shipments=shipments)
+
+
+def delivered(order: Order) -> Order:
+    """Return the order with the rest of every line delivered (decided 5.2, UpdateStatus only)."""
+    form = order.order_form
+    lines = [
+        line.model_copy(update={"delivered_quantity": open_quantity(line)})
+        if open_quantity(line) > (line.delivered_quantity or ZERO)
+        else line
+        for line in (form.line_items if form else None) or ()
+    ]
+    return with_lines(order, lines)
+
+
+def noted(order: Order, finished: StepFinished, now: datetime) -> Order:
+    """Return the order with the failure of a step after saving among its errors."""
+    fault = EntityError(
+        key="workflow",
+        message=finished.reason or "a step after saving failed",
+        severity="Error",
+        status="New",
+        occurred=now,
+        reference_id=step_key(finished.run_id, finished.step),
+    )
+    return replaced(order, errors=appended(order.errors, fault))

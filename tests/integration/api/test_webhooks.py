@@ -1,0 +1,199 @@
+"""Webhook endpoints and deliveries, as the webhooks service keeps them."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from contracts.message import Envelope
+from contracts.messages.replies import Reply
+from contracts.messages.webhooks import CreateWebhookEndpoint, EndpointSettings
+from services.chassis.mongo import Database
+from tests.integration.api.answering import Answerer, answer
+from tests.integration.api.calling import Caller, keep_client
+
+URL = "https://hooks.example.com/orders"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def made(command: Envelope, data: Any) -> tuple[Reply, object]:  # noqa: ANN401 - JSON
+    if command.type == CreateWebhookEndpoint.type:
+        shown = {"id": command.key, "url": URL, "secret": data["secret"]}
+        return answer(command, 201, order_id=None), shown
+    return answer(command, 204, order_id=None), None
+
+
+@pytest.fixture(autouse=True)
+def _making(answerer: Answerer) -> None:
+    answerer.script = made
+
+
+async def keep_endpoint(database: Database, **members: object) -> str:
+    id_ = f"ep_{uuid4().hex}"
+    settings = EndpointSettings(url=URL).model_dump(exclude_none=True)
+    document = {
+        "_id": id_,
+        "revision": 1,
+        "settings": settings,
+        "secrets": ["whsec_of_nobody_but_the_receiver"],
+        "created": NOON,
+        "createdBy": "owner",
+        "modified": NOON,
+    }
+    await database["webhook_endpoints"].insert_one(document | members)
+    return id_
+
+
+class TestEndpoints:
+    async def test_are_made_with_a_secret_of_32_bytes(
+        self, call: Caller, answerer: Answerer
+    ) -> None:
+        answerer.seen.clear()
+
+        said = await call(
+            "POST", "/api/webhooks/endpoints", {"url": URL, "eventTypes": ["order.*"]}
+        )
+
+        assert said.status == 201
+        assert said.headers["location"] == f"/api/Webhooks/Endpoints/{said.json['id']}"
+        kind, _, word = said.json["secret"].partition("_")
+        assert kind == "whsec"
+        assert len(base64.b64decode(word, validate=True)) == 32
+        command = CreateWebhookEndpoint.model_validate_json(answerer.seen[0].data)
+        assert command.settings.event_types == ("order.*",)
+        assert command.user == "owner"
+
+    async def test_are_made_once_for_a_key(self, call: Caller, answerer: Answerer) -> None:
+        answerer.seen.clear()
+        headers = {"Idempotency-Key": uuid4().hex}
+
+        first, again = [
+            await call("POST", "/api/Webhooks/Endpoints", {"url": URL}, headers=headers)
+            for _ in range(2)
+        ]
+
+        assert again.body == first.body
+        assert again.headers["idempotency-replayed"] == "true"
+        assert len(answerer.seen) == 1
+
+    @pytest.mark.parametrize(
+        ("body", "slug", "path"),
+        [
+            ({"url": "http://127.0.0.1/x"}, "address-not-allowed", "url"),
+            ({"url": "http://[::ffff:10.0.0.1]/x"}, "address-not-allowed", "url"),
+            ({"url": "ftp://example.com"}, "address-not-allowed", "url"),
+            ({}, "validation-failed", "url"),
+            ({"url": URL, "eventTypes": ["order.nonsense"]}, "validation-failed", "eventTypes"),
+            ({"url": URL, "maxInFlight": 0}, "validation-failed", "maxInFlight"),
+        ],
+    )
+    async def test_are_refused_when_they_cannot_work(
+        self, call: Caller, answerer: Answerer, body: dict[str, object], slug: str, path: str
+    ) -> None:
+        answerer.seen.clear()
+
+        said = await call("POST", "/api/Webhooks/Endpoints", body)
+
+        assert (said.status, said.problem) == (400, slug)
+        assert [error["path"] for error in said.json["errors"]] == [path]
+        assert answerer.seen == []
+
+    async def test_are_shown_without_their_secrets(self, call: Caller, database: Database) -> None:
+        id_ = await keep_endpoint(database)
+
+        one = await call("GET", f"/api/Webhooks/Endpoints/{id_}")
+        many = await call("GET", "/api/Webhooks/Endpoints?pageSize=100")
+
+        assert one.json["id"] == id_
+        assert one.json["url"] == URL
+        assert one.json in many.json["items"]
+        assert many.json["totalCount"] == len(many.json["items"])
+        assert b"whsec" not in one.body + many.body
+
+    async def test_are_deleted(self, call: Caller, database: Database) -> None:
+        id_ = await keep_endpoint(database)
+
+        said = await call("DELETE", f"/api/Webhooks/Endpoints/{id_}")
+
+        assert (said.status, said.body) == (204, b"")
+
+    async def test_need_the_role_of_settings(self, call: Caller, database: Database) -> None:
+        await keep_client(database, "reader", "SettingsRead", secret="s")
+        reader = await Caller.signed_in(call.url, "reader", "s")
+
+        seen = await reader("GET", "/api/Webhooks/Endpoints")
+        refused = await reader("POST", "/api/Webhooks/Endpoints", {"url": URL})
+
+        await reader.close()
+        assert (seen.status, refused.status) == (200, 403)
+
+
+async def keep_delivery(database: Database, hour: int, **members: object) -> str:
+    id_ = str(uuid4())
+    attempt = {"number": 1, "startedAt": NOON, "durationMs": 2.5, "phases": {"total": 2.5}}
+    document = {
+        "_id": id_,
+        "revision": 1,
+        "endpointId": "ep_1",
+        "eventId": str(uuid4()),
+        "eventType": "order.created",
+        "orderId": "O-1",
+        "sequence": 1,
+        "previousSequence": 0,
+        "state": "delivered",
+        "created": NOON + timedelta(hours=hour),
+        "attempts": [attempt],
+    }
+    await database["webhook_deliveries"].insert_one(document | members)
+    return id_
+
+
+class TestDeliveries:
+    async def test_are_found_by_what_is_known_of_them(
+        self, call: Caller, database: Database
+    ) -> None:
+        await database["webhook_deliveries"].delete_many({})
+        first = await keep_delivery(database, 1)
+        second = await keep_delivery(database, 2, endpointId="ep_2", state="failed")
+        third = await keep_delivery(database, 3, orderId="O-2")
+        queries = {
+            "": [third, second, first],
+            "?endpointId=ep_1": [third, first],
+            "?OrderId=O-1": [second, first],
+            "?state=failed": [second],
+            "?from=2026-11-20T14:00:00Z": [third, second],
+            "?from=2026-11-20T14:00:00Z&to=2026-11-20T14:00:00Z": [second],
+            "?page=2&pageSize=2": [first],
+        }
+
+        said = {query: await call("GET", f"/api/Webhooks/Deliveries{query}") for query in queries}
+
+        found = {query: [item["id"] for item in one.json["items"]] for query, one in said.items()}
+        assert found == queries
+        assert said["?page=2&pageSize=2"].json["totalCount"] == 3
+        assert "attempts" not in said[""].json["items"][0]
+
+    @pytest.mark.parametrize("query", ["state=lost", "page=0", "pageSize=x", "from=yesterday"])
+    async def test_are_not_looked_for_by_nonsense(self, call: Caller, query: str) -> None:
+        said = await call("GET", f"/api/Webhooks/Deliveries?{query}")
+
+        assert (said.status, said.problem) == (400, "validation-failed")
+        assert [error["path"] for error in said.json["errors"]] == [query.partition("=")[0]]
+
+    async def test_show_their_attempts_one_by_one(self, call: Caller, database: Database) -> None:
+        id_ = await keep_delivery(database, 1)
+
+        said = await call("GET", f"/api/Webhooks/Deliveries/{id_}")
+        none = await call("GET", "/api/Webhooks/Deliveries/x")
+
+        assert said.json["attempts"] == [
+            {
+                "number": 1,
+                "startedAt": "2026-11-20T12:00:00Z",
+                "durationMs": 2.5,
+                "phases": {"total": 2.5},
+            }
+        ]
+        assert none.status == 404

@@ -1,0 +1,166 @@
+"""What becomes of an order, from the shop's call to the last webhook."""
+
+from datetime import datetime
+from uuid import UUID
+
+from tests.builders import the_reference_body
+from tests.harness import until
+from tests.journeys.world import World, an_order
+
+
+class TestAnOrder:
+    async def test_travels_from_the_call_to_the_webhook_and_happens_once(
+        self, world: World
+    ) -> None:
+        body = the_reference_body()
+        order_id = body["id"]
+        await world.stock(10, sku="SKU-001", warehouse="MainWarehouse")
+
+        answer = await world.place(body)
+
+        assert answer.status == 201
+        assert answer.headers["location"] == f"/api/Orders/{order_id}"
+        order = answer.json
+        form = order["orderForm"]
+        assert (form["total"], form["taxTotal"], form["totalExclTax"]) == (998, 199.6, 798.4)
+        assert order["remainingPayment"] == 0
+        assert (order["status"], order["version"], order["orderNumber"]) == ("New", 1, order_id)
+        assert [line["reservedInventoryQuantity"] for line in form["lineItems"]] == [2]
+
+        (event,) = await world.events_up_to(order_id, 1)
+        headers = {name: value.decode() for name, value in event.headers()}
+        assert UUID(headers["ce_id"]) == event.id
+        assert headers["ce_specversion"] == "1.0"
+        assert headers["ce_type"] == "order.created"
+        assert headers["ce_source"] == "kontor"
+        assert headers["ce_subject"] == order_id
+        assert datetime.fromisoformat(headers["ce_time"]).tzinfo is not None
+        assert headers["ce_dataschema"].endswith("/order.created.json")
+        assert headers["ce_sequence"] == "1"
+        assert UUID(headers["ce_correlationid"])
+        assert UUID(headers["ce_causationid"])
+        assert headers["ce_traceparent"].startswith("00-")
+
+        (got,) = await world.hooks_up_to(order_id, 1)
+        assert got.id == str(event.id)
+        assert got.json["type"] == "order.created"
+        assert got.json["data"]["order"] == order
+        assert got.json["data"]["changes"] == []
+
+        (mail,) = await world.mails(body["customerEmail"], 1)
+        assert order_id in mail.mail["Subject"] + mail.part("plain")
+
+        await world.quiet()
+        assert await world.read(order_id) == order
+        assert await world.held(order_id) == 2
+        record = await world.record("SKU-001", "MainWarehouse")
+        assert (record["inventory"], record["reservedInventory"]) == (10, 2)
+        assert len(await world.ledger("SKU-001")) == 2  # what came in, what was set aside
+        assert len(await world.mails(body["customerEmail"], 1)) == 1
+        assert world.hook.sequences(order_id) == [1]
+
+        explained = await world.shop("GET", f"/api/Orders/{order_id}/Explain")
+        assert explained.status == 200
+        assert explained.json.get("run") is None
+        assert [one["quantity"] for one in explained.json["reservations"]] == [2]
+        events = await world.shop("GET", f"/api/Orders/{order_id}/Events")
+        assert [one["sequence"] for one in events.json["items"]] == [1]
+        assert events.json["items"][0]["order"] == order
+
+    async def test_goes_from_new_to_completed(self, world: World) -> None:
+        sku = await world.stock(10)
+        order = await world.placed(sku=sku)
+        order_id = order["id"]
+
+        in_progress = await world.entered(order_id, "InProgress")
+        packed = await world.entered(order_id, "PackedAndReady")
+        shipped = await world.entered(order_id, "Ship")
+        completed = await world.entered(order_id, "Completed")
+
+        assert in_progress["orderActionExecutionResults"] == []
+        assert packed["workflowExecutionResult"]["executedSteps"] == ["CompleteShipment"]
+        assert [
+            (one["actionType"], one["actionStatus"])
+            for one in shipped["orderActionExecutionResults"]
+        ] == [
+            ("CapturePayments", "Success"),
+            ("ReduceInventory", "Success"),
+            ("Notification", "Success"),
+        ]
+        assert not shipped["isAborted"]
+        assert completed["order"]["completed"]
+
+        events = await world.events_up_to(order_id, 7)
+        assert [one.type for one in events] == [
+            "order.created",
+            "order.status_changed",
+            "order.status_changed",
+            "order.status_changed",
+            "order.payment_updated",
+            "order.status_changed",
+            "order.completed",
+        ]
+        await world.hooks_up_to(order_id, 7)
+        await world.quiet()
+        after = await world.read(order_id)
+        assert after == completed["order"]
+        assert after["version"] == 7
+        form = after["orderForm"]
+        assert (form["authorizedPaymentTotal"], form["capturedPaymentTotal"]) == (998, 998)
+        assert [one["transactionType"] for one in form["payments"]] == ["Authorization", "Capture"]
+        assert [line["deliveredQuantity"] for line in form["lineItems"]] == [2]
+        assert [line["cost"] for line in form["lineItems"]] == [200]
+        assert await world.operations(order_id) == [
+            ("authorize", "succeeded", 998),
+            ("capture", "succeeded", 998),
+        ]
+        record = await world.record(sku)
+        assert (record["inventory"], record["reservedInventory"]) == (8, 0)
+        ledger = await world.ledger(sku)
+        assert len(ledger) == 3
+        assert len(await world.mails(order["customerEmail"], 2)) == 2
+
+    async def test_that_is_cancelled_holds_nothing_any_more(self, world: World) -> None:
+        sku = await world.stock(10)
+        order_id = (await world.placed(sku=sku))["id"]
+
+        result = await world.entered(order_id, "OrderCanceled")
+
+        assert result["workflowExecutionResult"]["executedSteps"] == [
+            "CancelPayments",
+            "ReduceReservedInventory",
+            "SetCanceledDate",
+            "Notification",
+        ]
+        form = result["order"]["orderForm"]
+        assert all(line["canceledDate"] for line in form["lineItems"])
+        assert form["authorizedPaymentTotal"] == 0
+        assert [one["transactionType"] for one in form["payments"]] == ["Authorization", "Void"]
+        assert [line["reservedInventoryQuantity"] for line in form["lineItems"]] == [0]
+        events = await world.events_up_to(order_id, 4)
+        assert [one.type for one in events[1:]] == [
+            "order.status_changed",
+            "order.cancelled",
+            "order.payment_updated",
+        ]
+        await world.quiet()
+        assert await world.held(order_id) == 0
+        record = await world.record(sku)
+        assert (record["inventory"], record["reservedInventory"]) == (10, 0)
+
+    async def test_that_is_collected_goes_its_own_way(self, world: World) -> None:
+        sku = await world.stock(10)
+        order = await world.placed(sku=sku, orderType="ClickAndCollect")
+        order_id = order["id"]
+
+        await world.entered(order_id, "InProgress")
+        ready = await world.entered(order_id, "ReadyForPickup")
+        picked_up = await world.entered(order_id, "PickedUp")
+
+        assert order["tags"] == ["ClickAndCollect"]
+        assert ready["order"]["readyForPickup"]
+        assert picked_up["order"]["completed"]
+        assert picked_up["order"]["orderForm"]["capturedPaymentTotal"] == 998
+        await world.quiet()
+        assert (await world.record(sku))["inventory"] == 8
+        assert len(await world.mails(order["customerEmail"], 2)) == 2
