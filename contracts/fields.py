@@ -61,6 +61,8 @@ def _plain(value: JsonValue, level: int = 0) -> JsonValue:
         raise ValueError(f"expected texts of at most {LONGEST_TEXT} characters without NUL")
     if isinstance(value, float) and value - value != 0:
         raise ValueError("expected finite numbers")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("expected whole numbers of at most 64 bits")
     if isinstance(value, dict | list):
         if level > DEEPEST // 2:
             raise ValueError(f"expected at most {DEEPEST // 2} levels of objects and lists")

@@ -45,9 +45,14 @@ def slow(seconds: float, code: int = 200) -> Reaction:
     return react
 
 
-def hang() -> Reaction:
-    """Never answer; the request ends when the sender gives up or the receiver stops."""
-    return slow(3600)
+def hang(until: asyncio.Event | None = None) -> Reaction:
+    """Answer only after `until`, or when the sender has long given up."""
+
+    async def react(_: web.BaseRequest) -> web.StreamResponse:
+        await (until or asyncio.Event()).wait()
+        return web.Response()
+
+    return react
 
 
 def break_off() -> Reaction:
@@ -116,7 +121,7 @@ class Hook:
 
     async def take(self, request: web.BaseRequest) -> web.StreamResponse:
         """React, and keep the request."""
-        body = await request.read()
+        body = await request.content.read()  # however large the order is
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
             Webhook(self.secret).verify(body, headers)

@@ -1,26 +1,36 @@
 """A service with as little business as possible, to hold the chassis to its promises.
 
-`python -m tests.toy` runs it alone, so that a test can kill it.
+`python -m tests.toy` runs it alone, so that a test can kill it. Then it retries quickly, and its
+calls are entries in the collection `rings`: the outside world of a process that dies.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import ClassVar
+from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contracts.message import Message
+from contracts.problems import problem
 from services.chassis.calls import Attempt, Gateway, Limits, Verdict
 from services.chassis.clock import Clock
-from services.chassis.consumer import RETRY_DELAYS
+from services.chassis.consumer import RETRY_DELAYS, Table
+from services.chassis.document import Document
+from services.chassis.mongo import connect, database
 from services.chassis.outcomes import Ignore, Refused
 from services.chassis.service import Service
 from services.chassis.settings import ChassisSettings
-from services.chassis.unit_of_work import Document, Route, UnitOfWork
-from contracts.problems import problem
+from services.chassis.unit_of_work import Route, UnitOfWork
 
 COMMANDS = "toy.commands"
 EVENTS = "toy.events"
+DEAD = "toy.dead"
+TOPICS = (COMMANDS, EVENTS, DEAD, "replies")
+
+CURED: set[str] = set()
 
 
 class Add(Message):
@@ -32,9 +42,28 @@ class Add(Message):
     counter: str
     amount: int = 1
     mood: str = "good"
-    """`bad` fails always, `weak` fails until the counter `cure` stands above zero."""
-    later: float | None = None
+    """`bad` fails always, `weak` until the counter is in CURED, `once` if the counter exists;
+    `late` is ignored, `no` is refused, `odd` writes what BSON cannot hold."""
+    after: float | None = None
+    """Add it only so many seconds later."""
     call: str | None = None
+    """Ring this target besides."""
+    note: str = Field("", max_length=1000)
+    """Something personal."""
+
+    @property
+    def key(self) -> str:
+        return self.counter
+
+
+class Cancel(Message):
+    """Take a delayed addition back."""
+
+    type: ClassVar[str] = "toy.cancel"
+    topic: ClassVar[str] = COMMANDS
+
+    counter: str
+    timer: UUID
 
     @property
     def key(self) -> str:
@@ -42,14 +71,14 @@ class Add(Message):
 
 
 class Added(Message):
-    """The counter stands at `total` now."""
+    """The counter has had so many additions, and stands at `total` now."""
 
     type: ClassVar[str] = "toy.added"
     topic: ClassVar[str] = EVENTS
 
     counter: str
     total: int
-    history: tuple[int, ...] = ()
+    count: int
 
     @property
     def key(self) -> str:
@@ -57,7 +86,21 @@ class Added(Message):
 
     @property
     def sequence_number(self) -> int | None:
-        return self.total
+        return self.count
+
+
+class Rung(Message):
+    """A call was made, and nobody tells it again."""
+
+    type: ClassVar[str] = "toy.rung"
+    topic: ClassVar[str] = EVENTS
+
+    lane: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        return self.lane
 
 
 class Counter(Document):
@@ -77,18 +120,15 @@ class Ring(BaseModel):
     number: int
 
 
-CURED: set[str] = set()
-
-
 def add(command: Add, uow: UnitOfWork) -> None:
     """Count, tell, and do what else is asked."""
-    if command.mood == "bad" or (command.mood == "weak" and command.counter not in CURED):
-        raise ValueError("a bad mood")
-    if command.mood == "late":
-        raise Ignore
-    if command.mood == "no":
-        raise Refused(problem("order-locked"))
-    counter = uow.find(Counter, command.counter) or Counter(id=command.counter)
+    if command.after is not None:
+        later = command.model_copy(update={"after": None})
+        uow.send(later, not_before=uow.now + timedelta(seconds=command.after))
+        return
+    found = uow.find(Counter, command.counter)
+    counter = found or Counter(id=command.counter)
+    _suffer(command, found)
     counter = counter.model_copy(
         update={
             "total": counter.total + command.amount,
@@ -99,11 +139,34 @@ def add(command: Add, uow: UnitOfWork) -> None:
     if command.call is not None:
         ring = Ring(target=command.call, lane=command.counter, number=command.amount)
         uow.call("ring", ring, lane=command.counter, target=command.call)
-    uow.send(Added(counter=counter.id, total=counter.total, history=counter.history))
-    uow.reply(200, order_id=counter.id, version=counter.total, body=b'{"ok":true}')
+    count = len(counter.history)
+    uow.send(Added(counter=counter.id, total=counter.total, count=count))
+    uow.reply(200, order_id=counter.id, version=count, body=b'{"ok":true}')
 
 
-TABLE = {Add: Route(Add, add, loads=lambda command: [(Counter, command.counter)])}
+def _suffer(command: Add, counter: Counter | None) -> None:
+    match command.mood:
+        case "bad":
+            raise ValueError(f"a bad mood: {command.note}")
+        case "weak" if command.counter not in CURED:
+            raise ValueError(f"too weak: {command.note}")
+        case "once" if counter is not None:
+            raise ValueError("once is enough")
+        case "late":
+            raise Ignore
+        case "no":
+            raise Refused(problem("order-locked"))
+
+
+def cancel(command: Cancel, uow: UnitOfWork) -> None:
+    """Take it back."""
+    uow.cancel(command.timer)
+
+
+TABLE: Table = {
+    Add: Route(Add, add, loads=lambda command: [(Counter, command.counter)]),
+    Cancel: Route(Cancel, cancel),
+}
 
 
 def service(
@@ -111,7 +174,7 @@ def service(
     *,
     clock: Clock | None = None,
     retry_delays: Sequence[float] = RETRY_DELAYS,
-    gateways: Sequence[Gateway[Ring, object]] = (),
+    gateways: Sequence[Gateway[Ring, bool]] = (),
 ) -> Service:
     return Service(
         name="toy",
@@ -128,19 +191,42 @@ def service(
 def gateway(
     ring: Callable[[Ring, Attempt], Awaitable[bool]],
     *,
-    limits: Limits = Limits(),
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
     again: Callable[[Attempt, UnitOfWork], Verdict] | None = None,
 ) -> Gateway[Ring, bool]:
-    """Return a gateway whose calls are made by `ring`; False is a failure."""
+    """Return a gateway whose calls are made by `ring`; False is a failure.
+
+    `again` says what becomes of a call that failed; without it the call is over.
+    """
 
     def record(request: Ring, good: bool, attempt: Attempt, uow: UnitOfWork) -> Verdict:
-        if good:
-            uow.send(Added(counter=request.lane, total=-request.number))
-            return Verdict()
-        return again(attempt, uow) if again else Verdict(failed=True)
+        if not good:
+            return again(attempt, uow) if again else Verdict(failed=True)
+        uow.send(Rung(lane=request.lane, number=request.number))
+        return Verdict()
 
     return Gateway("ring", Ring, ring, record, limits=lambda _: limits)
 
 
+def bells(settings: ChassisSettings) -> Gateway[Ring, bool]:
+    """Return a gateway to an outside world that outlives this process, and keeps every call."""
+    rings = database(connect(settings.mongo_url), settings.mongo_database)["rings"]
+
+    async def ring(request: Ring, attempt: Attempt) -> bool:
+        await rings.insert_one(
+            {**request.model_dump(), "key": attempt.key, "attempt": attempt.number}
+        )
+        return True
+
+    return gateway(ring)
+
+
+def main() -> None:
+    """Run the service in this process until it is told to stop."""
+    settings = ChassisSettings.from_environment()
+    delays = [float(delay) for delay in os.environ.get("TOY_RETRY_DELAYS", "0.2,0.2").split(",")]
+    asyncio.run(service(settings, retry_delays=delays, gateways=[bells(settings)]).run())
+
+
 if __name__ == "__main__":
-    asyncio.run(service(ChassisSettings.from_environment()).run())
+    main()

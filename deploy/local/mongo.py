@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +22,9 @@ _SETTINGS = (
     "--nounixsocket",
     # Diagnostics are collected every second for MongoDB's support; nobody here would send them.
     "--setParameter=diagnosticDataCollectionEnabled=false",
+    # A process that dies within a transaction blocks what it had written until that is aborted:
+    # by default after a minute. No batch takes longer than a second or two.
+    "--setParameter=transactionLifetimeLimitSeconds=10",
     # There is no other member that could take over, so there is nothing to wait for.
     "--setParameter=shutdownTimeoutMillisForSignaledShutdown=100",
 )
@@ -30,8 +33,11 @@ _SETTINGS = (
 class Mongo:
     """The replica set of one directory. Its data survive stops, kills and changes of port."""
 
-    def __init__(self, directory: Path, *, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, *, progress: Callable[[str], None], arguments: Sequence[str] = ()
+    ) -> None:
         self._data = directory / "data"
+        self._arguments = arguments
         # The port under which the replica set knows its member.
         self._member = directory / "port"
         self._port = 0
@@ -70,7 +76,7 @@ class Mongo:
 
     async def _run(self, *settings: str, ready: Callable[[Client], Awaitable[bool]]) -> None:
         command = [_mongod(), *_SETTINGS, f"--port={self._port}", f"--dbpath={self._data}"]
-        self.child.start([*command, *settings])
+        self.child.start([*command, *settings, *self._arguments])
         try:
             async with self._client() as client:
                 await until_ready(self.child, lambda: ready(client), within=_READY_WITHIN)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import IO
@@ -23,7 +23,8 @@ class Stack:
 
     The attributes hold once `start` has returned; the process ids change when a dead server is
     started again. Both servers listen on the loopback interface only, and end when this process
-    does, however it ends. `progress` gets one line for whatever takes time or is out of order.
+    does, however it ends. `progress` gets one line for whatever takes time or is out of order;
+    `mongo_arguments` are handed to mongod as they are.
     """
 
     kafka_bootstrap: str
@@ -38,13 +39,14 @@ class Stack:
         progress: Callable[[str], None],
         kafka_port: int | None = None,
         mongo_port: int | None = None,
+        mongo_arguments: Sequence[str] = (),
     ) -> None:
         self._directory = directory.absolute()
         self._progress = progress
         self._wanted = {"kafka": kafka_port, "controller": None, "mongo": mongo_port}
         self._lock: IO[str] | None = None
         self._kafka = Kafka(self._directory / "kafka", progress=progress)
-        self._mongo = Mongo(self._directory / "mongo", progress=progress)
+        self._mongo = Mongo(self._directory / "mongo", progress=progress, arguments=mongo_arguments)
         self.kafka_log = self._kafka.child.log
         self.mongo_log = self._mongo.child.log
 

@@ -3,10 +3,11 @@
 import asyncio
 
 from services.api.entrypoints import ROUTES, Access, Application, Parts
-from services.api.gateways import Commands, Replies
+from services.api.gateways import Commands
 from services.api.queries.clients import Clients
 from services.api.queries.leases import Leases
 from services.api.queries.orders import Orders
+from services.api.queries.replies import Replies
 from services.api.queries.requests import Requests
 from services.api.queries.results import Results
 from services.api.queries.settings import SettingsStore
@@ -58,7 +59,9 @@ class Api:
             answer_seconds=settings.answer_seconds,
         )
         parts = Parts(
-            settings=settings,
+            max_body=settings.max_body,
+            max_batch_body=settings.max_batch_body,
+            webhook_networks=(*settings.allowed_networks, *settings.webhooks_allowed_networks),
             clock=clock,
             configuration=lambda: self._watched.current,
             checks=self.checks(),

@@ -211,7 +211,7 @@ class Claims:
         cursor = self._calls.find(
             {"lane": {"$in": list(lanes)}}, {"lane": 1, "n": 1, "at": 1, "target": 1}
         ).sort([("lane", 1), ("n", 1)])
-        async for found in cursor.limit(4 * CLAIM_AT_MOST):
+        for found in await cursor.limit(4 * CLAIM_AT_MOST).to_list(None):
             if found["lane"] in closed:
                 continue
             if found["at"] > now or more[found["target"]] >= room(found["target"]):

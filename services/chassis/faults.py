@@ -1,7 +1,8 @@
 """A way for tests to kill a process at an exact point of its work. Off unless asked for.
 
 `KONTOR_CRASH_AT=after_commit:3` ends the process with SIGKILL the third time it passes the point
-of that name. Nothing is flushed or closed: that is the purpose.
+of that name. Nothing is flushed or closed: that is the purpose. `after_commit:3:SIGSTOP` freezes it
+there instead, until somebody lets it go on.
 """
 
 import os
@@ -18,7 +19,7 @@ POINTS = (
     "after_call",
 )
 
-_point, _, _count = os.environ.get("KONTOR_CRASH_AT", "").partition(":")
+_point, _count, _signal = (*os.environ.get("KONTOR_CRASH_AT", "").split(":"), "", "")[:3]
 _left = int(_count or 1)
 
 
@@ -28,5 +29,5 @@ def crash_point(name: str) -> None:
     if name != _point:
         return
     _left -= 1
-    if _left <= 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if _left == 0:
+        os.kill(os.getpid(), signal.Signals[_signal or "SIGKILL"])

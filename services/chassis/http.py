@@ -6,6 +6,7 @@ an address written as such (decided 9). What the socket connects to is what was 
 """
 
 import errno
+import io
 import json
 import socket
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from yarl import URL
 from services.chassis.settings import Network
 
 LONGEST_ANSWER: Final = 65_536
+_AT_ONE_GO: Final = 512 * 1024
 _KEPT_ALIVE = 15.0
 _NAMES_REMEMBERED = 5
 _NAT64: Final = IPv6Network("64:ff9b::/96")
@@ -235,7 +237,7 @@ class Outbound:
             async with session.request(
                 method,
                 target,
-                data=data,
+                data=_body(data),
                 headers=headers,
                 allow_redirects=False,
                 timeout=_timeout(timeout_seconds),
@@ -269,6 +271,11 @@ class Outbound:
         if not is_allowed(address[0], self._allowed):
             raise _Forbidden(errno.EACCES, "the address is not allowed")
         return socket.socket(family, kind, protocol)
+
+
+def _body(data: bytes | None) -> bytes | io.BytesIO | None:
+    """Return what to hand to aiohttp, which sends large bytes at one go and warns of it."""
+    return data if data is None or len(data) <= _AT_ONE_GO else io.BytesIO(data)
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -55,6 +55,10 @@ async def create_topics(settings: ChassisSettings, topics: Iterable[str]) -> Non
         await admin.close()
 
 
+class NotTaken(Exception):
+    """Kafka did not take the record: it was refused, or no broker can be reached."""
+
+
 class Producer:
     """Sends envelopes and waits until the brokers have them, whatever it takes.
 
@@ -130,15 +134,18 @@ class Producer:
         A producer that fails is replaced meanwhile; until then this fails at once.
 
         :raises TimeoutError: if that took longer than `patience` seconds; it may still arrive
-        :raises KafkaError: if the broker refused it, or no producer is connected
+        :raises NotTaken: if the broker refused it, or no producer is connected
         """
         producer = self._producer
         try:
             async with asyncio.timeout(patience):
                 await (await self._enqueue(producer, envelope))
-        except (KafkaError, TimeoutError):
+        except TimeoutError:
             self._replace_soon(producer)
             raise
+        except KafkaError as error:
+            self._replace_soon(producer)
+            raise NotTaken(type(error).__name__) from error
 
     async def _round(
         self, producer: AIOKafkaProducer | None, envelopes: list[Envelope], patience: float

@@ -46,7 +46,8 @@ class Offsets:
         In this order, because nobody would look for an outbox document once its offsets are
         committed; it owes nothing, for its messages were acknowledged before.
         """
-        crash_point("before_outbox_delete")
+        if self._settled:
+            crash_point("before_outbox_delete")
         try:
             await self._inbox.settle(self._settled)
         except PyMongoError as error:
@@ -58,8 +59,8 @@ class Offsets:
         assignment = kafka.assignment()
         offsets = {tp: offset for tp, offset in self.positions.items() if tp in assignment}
         self._parking.hold_back(offsets)
-        crash_point("before_offset_commit")
         if offsets:
+            crash_point("before_offset_commit")
             try:
                 await kafka.commit(offsets)
                 _measure(kafka, offsets)

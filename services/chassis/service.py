@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+from pydantic_core import to_json
 
 from services.chassis import health, logging
 from services.chassis.calls import Calls, Gateway
@@ -217,8 +218,9 @@ def _security(settings: ChassisSettings) -> BaseSecurity | None:
 
 
 def announce(name: str, url: str) -> None:
-    """Tell whoever started this process, on standard output, that it serves and where."""
-    log.info("service.ready", url=url, pid=os.getpid(), name=name)
+    """Tell whoever started this process that it serves and where, whatever the level of the log."""
+    line = {"event": "service.ready", "service": name, "url": url, "pid": os.getpid()}
+    sys.stdout.buffer.write(to_json(line) + b"\n")
     sys.stdout.flush()
 
 

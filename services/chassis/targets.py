@@ -64,7 +64,9 @@ class Target(Generic[Ready]):
         """Say whether one more call may be made: of a target that failed, one at a time."""
         if self.open_until is not None:
             return self.in_flight + self.unjudged == 0
-        return self.in_flight < self.limits.concurrency
+        # Where the last call failed, as many more may have failed as nobody has judged yet.
+        waiting_for = self.in_flight + (self.unjudged if self.failures else 0)
+        return waiting_for < self.limits.concurrency
 
     def begin(self) -> None:
         """Note that a call is made."""

@@ -32,4 +32,4 @@ def bench(
             f"The benchmarks are not installed here ({error.name} is missing). Run this in a "
             "checkout of the project: python3 deploy/bootstrap.py kontor bench"
         )
-    run(names or [], json=json)
+    raise typer.Exit(run(names or [], json=json))

@@ -25,7 +25,6 @@ LONGEST_PAUSE: Final = 10.0
 HEALTHY_AFTER: Final = 30.0
 DEATHS_WHILE_STARTING: Final = 3
 READY_WITHIN: Final = 90.0
-STARTS_WITHIN: Final = 60.0
 API_STOPS_WITHIN: Final = 4.0
 OTHERS_STOP_WITHIN: Final = 12.0
 POLL: Final = 0.1
@@ -34,19 +33,15 @@ WATCH: Final = 0.25
 Say = Callable[[str], None]
 
 
-class _BackOff:
+class BackOff:
     """How long to wait before something that died is started again."""
 
     def __init__(self) -> None:
         self._pause = FIRST_PAUSE
-        self._born = 0.0
 
-    def born(self) -> None:
-        self._born = time.monotonic()
-
-    def next(self) -> float:
+    def after(self, *, seconds_of_life: float) -> float:
         """Return the pause: 0.5 s, doubling to 10 s, and 0.5 s again after 30 s of life."""
-        if time.monotonic() - self._born > HEALTHY_AFTER:
+        if seconds_of_life > HEALTHY_AFTER:
             self._pause = FIRST_PAUSE
         pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
         return pause
@@ -62,7 +57,8 @@ class _Service:
         self.deaths = 0
         self._environment = environment
         self._say = say
-        self._back_off = _BackOff()
+        self._back_off = BackOff()
+        self._born = 0.0
         self._due = 0.0
         self._runs = False
 
@@ -89,14 +85,15 @@ class _Service:
             [sys.executable, "-m", "services", "run", self.name], environment=self._environment
         )
         self._runs = True
-        self._back_off.born()
+        self._born = time.monotonic()
 
     def _bury(self, exit_code: int) -> None:
-        pause = self._back_off.next()
+        now = time.monotonic()
+        pause = self._back_off.after(seconds_of_life=now - self._born)
         self.deaths += 1
         self._say(f"{self.name} died (exit code {exit_code}): starting it again in {pause:g} s")
         self._runs, self.url = False, None
-        self._due = time.monotonic() + pause
+        self._due = now + pause
 
     def _find_url(self) -> None:
         for line in self.child.log.read_bytes().splitlines():
@@ -146,6 +143,7 @@ class Supervisor:
         logs = self.directory / "log"
         logs.mkdir(parents=True, exist_ok=True)
         self._lock_directory()
+        (self.directory / kept.STACK).unlink(missing_ok=True)
         try:
             await self._start_brokers()
             self._services = [
@@ -265,20 +263,20 @@ class Supervisor:
     async def _watch_brokers(self) -> None:
         if self._stack is None:
             return
-        back_off = _BackOff()
-        back_off.born()
+        back_off, born = BackOff(), time.monotonic()
         while True:
             await asyncio.sleep(WATCH)
             try:
                 back = await self._stack.restart_dead()
             except StackFailed as failure:
                 self._say(str(failure))
-                await asyncio.sleep(back_off.next())
-                continue
-            if back:
-                self._say(f"{' and '.join(back)} runs again")
-                await asyncio.sleep(back_off.next())
-                back_off.born()
+                back = []
+            else:
+                if not back:
+                    continue
+                self._say(f"{' and '.join(back)} run{'s' * (len(back) == 1)} again")
+            await asyncio.sleep(back_off.after(seconds_of_life=time.monotonic() - born))
+            born = time.monotonic()
 
     def _write(self) -> None:
         """Keep `stack.json` current."""

@@ -6,7 +6,7 @@ from services.chassis.mongo import Collection, Database
 from services.webhooks.domain.delivery import WebhookDelivery
 from services.webhooks.domain.endpoint import WebhookEndpoint
 
-FRESH = 1.0
+FRESH = 0.25
 
 
 async def prepare(database: Database) -> None:
@@ -19,7 +19,7 @@ async def prepare(database: Database) -> None:
 
 
 class Endpoints:
-    """All endpoints as they were at most a second ago, read only while somebody asks."""
+    """All endpoints as they were at most a quarter of a second ago, read only while somebody asks."""
 
     def __init__(self) -> None:
         self._collection: Collection | None = None

@@ -178,8 +178,8 @@ async def _ready(directory: Path, process: asyncio.subprocess.Process) -> Place:
                 raise RuntimeError(f"kontor up ended with {process.returncode}")
             try:
                 stack = json.loads((directory / "stack.json").read_text())
-                if len(stack["services"]) < 5:
-                    raise KeyError("services")
+                if not all(service["url"] for service in stack["services"].values()):
+                    raise KeyError("url")
                 async with session.get(stack["api"]["url"] + "/health/ready") as answer:
                     if answer.status == 200:
                         break

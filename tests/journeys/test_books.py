@@ -34,9 +34,9 @@ async def through(world: World, order_id: str, *statuses: str) -> None:
 class TestTheBooks:
     async def test_agree_after_orders_were_placed_shipped_and_cancelled(self, world: World) -> None:
         sku = await world.stock(9)
-        orders = [await world.placed(sku=sku) for _ in range(3)]
-        brought = await world.placed(sku=sku, method="Klarna", paid=True)
-        short = await world.placed(sku=sku)
+        orders = [await world.placed(an_order(sku=sku)) for _ in range(3)]
+        brought = await world.placed(an_order(sku=sku, method="Klarna", paid=True))
+        short = await world.placed(an_order(sku=sku))
 
         await through(world, orders[0]["id"], "InProgress", "PackedAndReady", "Ship", "Completed")
         await through(world, orders[1]["id"], "OrderCanceled")
@@ -50,7 +50,9 @@ class TestTheBooks:
     async def test_agree_after_money_was_moved_by_a_provider(self, world: World) -> None:
         await with_cards(world)
         sku = await world.stock(20)
-        shipped, cancelled, returned = [await world.placed(sku=sku, method=CARD) for _ in range(3)]
+        shipped, cancelled, returned = [
+            await world.placed(an_order(sku=sku, method=CARD)) for _ in range(3)
+        ]
 
         await through(world, shipped["id"], "InProgress", "PackedAndReady", "Ship")
         await through(world, cancelled["id"], "OrderCanceled")
@@ -63,7 +65,7 @@ class TestTheBooks:
         await with_cards(world)
         sku = await world.stock(20)
         world.provider.behave("decline", times=1)
-        declined = await world.placed(sku=sku, method=CARD)
+        declined = await world.placed(an_order(sku=sku, method=CARD))
 
         assert await differences(world) == []
         assert await world.held(declined["id"]) == 0
@@ -76,7 +78,7 @@ class TestTheBooks:
         sku = await world.stock(20)
 
         world.provider.behave("die_after", times=1)
-        kept = await world.placed(sku=sku, method=CARD)
+        kept = await world.placed(an_order(sku=sku, method=CARD))
 
         assert await differences(world) == []
         assert kept["orderForm"]["payments"][0]["status"] == "Processed"

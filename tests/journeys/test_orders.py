@@ -4,7 +4,6 @@ from datetime import datetime
 from uuid import UUID
 
 from tests.builders import the_reference_body
-from tests.harness import until
 from tests.journeys.world import World, an_order
 
 
@@ -69,7 +68,7 @@ class TestAnOrder:
 
     async def test_goes_from_new_to_completed(self, world: World) -> None:
         sku = await world.stock(10)
-        order = await world.placed(sku=sku)
+        order = await world.placed(an_order(sku=sku))
         order_id = order["id"]
 
         in_progress = await world.entered(order_id, "InProgress")
@@ -122,7 +121,7 @@ class TestAnOrder:
 
     async def test_that_is_cancelled_holds_nothing_any_more(self, world: World) -> None:
         sku = await world.stock(10)
-        order_id = (await world.placed(sku=sku))["id"]
+        order_id = (await world.placed(an_order(sku=sku)))["id"]
 
         result = await world.entered(order_id, "OrderCanceled")
 
@@ -150,7 +149,7 @@ class TestAnOrder:
 
     async def test_that_is_collected_goes_its_own_way(self, world: World) -> None:
         sku = await world.stock(10)
-        order = await world.placed(sku=sku, orderType="ClickAndCollect")
+        order = await world.placed(an_order(sku=sku, orderType="ClickAndCollect"))
         order_id = order["id"]
 
         await world.entered(order_id, "InProgress")

@@ -6,6 +6,7 @@ although each message was delivered two times.
 """
 
 import copy
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -71,11 +72,13 @@ class World:
     async def place(self, body: Json, **headers: str) -> Answer:
         """POST the order."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.shop("POST", "/api/Orders", body, headers=named)
+        named["content-type"] = "application/json"
+        data = json.dumps(body).encode()
+        return await self.shop("POST", "/api/Orders", data=data, headers=named)
 
-    async def placed(self, **changes: object) -> Json:
-        """POST an order that is as good as any, and return it as answered."""
-        answer = await self.place(an_order(**changes))
+    async def placed(self, body: Json) -> Json:
+        """POST an order, which must be created, and return it as answered."""
+        answer = await self.place(body)
         assert answer.status == 201, answer.json
         return answer.json
 
@@ -185,10 +188,12 @@ class World:
         found = await self.db["reservations"].find_one({"_id": order_id})
         return sum((line["quantity"] for line in (found or {}).get("lines", ())), Decimal(0))
 
-    async def operations(self, order_id: str) -> list[tuple[str, str, Decimal]]:
+    async def operations(self, order_id: str) -> list[tuple[str, str, int]]:
         """Return what payments did for the order: kind, state and amount, the oldest first."""
         query = self.db["payment_operations"].find({"orderId": order_id}).sort("created", 1)
-        return [(one["kind"], one["state"], one["amount"]) for one in await query.to_list(None)]
+        return [
+            (one["kind"], one["state"], int(one["amount"])) for one in await query.to_list(None)
+        ]
 
 
 def an_order(

@@ -13,18 +13,21 @@ from services.api.queries.results import Results
 from services.api.queries.settings import SettingsStore
 from services.api.queries.stock import Stock
 from services.api.queries.webhooks import Webhooks
-from services.api.settings import Settings
 from services.chassis.clock import Clock
 from services.chassis.dead_letters import DeadLetters
 from services.chassis.health import Check
 from services.chassis.mongo import Database
+from services.chassis.settings import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The settings, the clock, the way to publish commands, and everything that can be read."""
+    """The limits, the clock, the way to publish commands, and everything that can be read."""
 
-    settings: Settings
+    max_body: int
+    max_batch_body: int
+    webhook_networks: tuple[Network, ...]
+    """What endpoints may be in besides public networks."""
     clock: Clock
     configuration: Callable[[], Configuration]
     checks: Mapping[str, Check]

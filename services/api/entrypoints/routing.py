@@ -12,7 +12,6 @@ from typing import Any
 import structlog
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
-from pymongo.errors import PyMongoError
 
 from contracts.problems import problem
 from services.api.domain import PUBLIC, ROLES, Refusal, refusal
@@ -179,13 +178,13 @@ class Application:
     def _request(
         self, entry: _Entry, values: tuple[str, ...], scope: Scope, receive: Receive
     ) -> Request:
-        settings = self._parts.settings
+        parts = self._parts
         return Request(
             scope,
             receive,
             path=entry.route.path,
             parameters=dict(zip(entry.names, values, strict=True)),
-            limit=settings.max_batch_body if entry.route.batch else settings.max_body,
+            limit=parts.max_batch_body if entry.route.batch else parts.max_body,
         )
 
     async def _answer(self, route: Route, request: Request) -> Response:
@@ -195,23 +194,17 @@ class Application:
             return await route.handler(request, self._parts)
         except Refusal as refused:
             return problem_response(refused.problem)
-        except PyMongoError as error:
+        except Exception as error:
             if is_outage(error):
                 log.warning("http.unavailable", route=route.path, error=type(error).__name__)
                 return problem_response(problem("unavailable"))
-            return _broken(route, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            return _broken(route, error)
+            log.exception("http.failed", route=route.path)
+            return problem_response(problem("internal-error"))
 
     async def _let_in(self, route: Route, request: Request) -> None:
         request.client = await self._access.client(request)
         if route.requires not in request.client.roles:
             raise refusal("forbidden", f"This needs the role {route.requires}.")
-
-
-def _broken(route: Route, error: Exception) -> Response:
-    log.error("http.failed", route=route.path, exc_info=error)
-    return problem_response(problem("internal-error"))
 
 
 def _unrouted(method: str, found: tuple[Mapping[str, _Entry], Any] | None) -> Response:

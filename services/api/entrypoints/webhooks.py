@@ -49,9 +49,7 @@ _DELIVERIES: Final = "/api/Webhooks/Deliveries"
 async def create_endpoint(request: Request, parts: Parts) -> Response:
     """Add an endpoint; it takes part from this answer on, the only one that shows its secret."""
     parsed, raw = await request.parsed(EndpointSettings, strict=parts.strict)
-    settings = parts.settings
-    allowed = (*settings.allowed_networks, *settings.webhooks_allowed_networks)
-    forbidden = forbidden_literal(parsed.value.url, allowed)
+    forbidden = forbidden_literal(parsed.value.url, parts.webhook_networks)
     if forbidden is not None:
         raise refusal("address-not-allowed", errors=[FieldProblem(path="url", message=forbidden)])
 

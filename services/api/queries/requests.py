@@ -6,10 +6,10 @@ from typing import Final
 from uuid import UUID
 
 import zstandard
-from pymongo.errors import DuplicateKeyError
 
 from contracts.problems import Problem
 from services.api.domain import Command, Origin, Result
+from services.api.queries.inserts import Inserts
 from services.chassis.mongo import Bson, Database
 
 KEPT: Final = timedelta(days=7)
@@ -24,8 +24,8 @@ class Claim:
     """A key and the command it stands for. `result` is what was answered, where that was kept."""
 
     command: UUID
-    is_new: bool
     fingerprint: bytes
+    is_new: bool
     result: Result | None = None
 
 
@@ -46,6 +46,8 @@ class Requests:
     def __init__(self, database: Database) -> None:
         self._keys = database["idempotency_keys"]
         self._operations = database["operations"]
+        self._new_keys = Inserts(self._keys)
+        self._new_operations = Inserts(self._operations)
 
     async def prepare(self) -> None:
         """Create the indexes by which they expire."""
@@ -55,22 +57,19 @@ class Requests:
     async def claim(self, origin: Origin, *, now: datetime) -> Claim:
         """Tie the origin's key to its command, or return what it is tied to already."""
         key = {"c": origin.client, "k": origin.key}
-        try:
-            await self._keys.insert_one(
-                {
-                    "_id": key,
-                    "command": origin.command,
-                    "fingerprint": origin.fingerprint,
-                    "at": now,
-                }
-            )
-        except DuplicateKeyError:
-            found = await self._keys.find_one({"_id": key})
-            if found is None:  # it expired this very moment
-                return await self.claim(origin, now=now)
-            result = _result(found["result"]) if "result" in found else None
-            return Claim(found["command"], False, found["fingerprint"], result)  # noqa: FBT003
-        return Claim(origin.command, True, origin.fingerprint)  # noqa: FBT003
+        document = {
+            "_id": key,
+            "command": origin.command,
+            "fingerprint": origin.fingerprint,
+            "at": now,
+        }
+        if await self._new_keys.insert(document):
+            return Claim(origin.command, origin.fingerprint, is_new=True)
+        found = await self._keys.find_one({"_id": key})
+        if found is None:  # it expired this very moment
+            return await self.claim(origin, now=now)
+        result = _result(found["result"]) if "result" in found else None
+        return Claim(found["command"], found["fingerprint"], is_new=False, result=result)
 
     async def keep(self, origin: Origin, result: Result) -> None:
         """Keep what was answered to the request with this key."""
@@ -86,18 +85,15 @@ class Requests:
     async def promise(
         self, command_id: UUID, command: Command, *, client: str, now: datetime
     ) -> None:
-        """Remember that this command's answer was promised."""
-        await self._operations.update_one(
-            {"_id": command_id},
+        """Remember that this command's answer was promised; harmless if it was already."""
+        await self._new_operations.insert(
             {
-                "$setOnInsert": {
-                    "client": client,
-                    "service": command.service,
-                    "orderId": command.order_id,
-                    "at": now,
-                }
-            },
-            upsert=True,
+                "_id": command_id,
+                "client": client,
+                "service": command.service,
+                "orderId": command.order_id,
+                "at": now,
+            }
         )
 
     async def withdraw(self, command_id: UUID) -> None:

@@ -85,7 +85,9 @@ def enter(order: Order, status: OrderStatus | None, name: str, now: datetime) ->
     shipments = [
         shipment.model_copy(
             update={
-                "prev_status": shipment.order_status,
+                "prev_status": shipment.prev_status
+                if shipment.order_status == name
+                else shipment.order_status,
                 "order_status": name,
                 **(
                     {"status": status.shipment_status_update}

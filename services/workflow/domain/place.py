@@ -193,7 +193,14 @@ def _lines(form: OrderForm) -> Sequence[OrderLine]:
 
 
 def _counted(line: OrderLine) -> OrderLine:
-    """Return the line with its quantity, from the selected unit where only that was sent."""
+    """Return the line with its quantity, from the selected unit where only that was sent.
+
+    What is reserved is calculated; a client's word for it counts for nothing.
+    """
+    if line.reserved_inventory_quantity is not None or line.reserved_inventory is not None:
+        line = line.model_copy(
+            update={"reserved_inventory_quantity": None, "reserved_inventory": None}
+        )
     units, factor = line.selected_unit_quantity, line.selected_unit_conversion_factor
     if line.quantity is None and units is not None and factor is not None:
         return line.model_copy(update={"quantity": units * factor})

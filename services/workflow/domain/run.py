@@ -8,14 +8,12 @@ sent; when the run has ended, `events.conclude` says what the world is told.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final
 
 from contracts.message import Message
 from contracts.messages.orders import StepFinished, StepStatus
 from contracts.note import EntityError
 from contracts.order import Order
-from contracts.payment import Payment
 from contracts.settings import Configuration, WorkflowStep
 from services.workflow.domain.calculate import settle
 from services.workflow.domain.change import absorb, enter, noted, pricing
@@ -24,20 +22,17 @@ from services.workflow.domain.order import (
     OrderDocument,
     Run,
     StepResult,
-    Undo,
     after_saving,
     appended,
     replaced,
     step_key,
-    with_form,
-    with_lines,
 )
 from services.workflow.domain.plan import Planned, plan
 from services.workflow.domain.steps import Asked, Context, act, step_named
+from services.workflow.domain.undo import to_undo, undone
 
 DEADLINE: Final = timedelta(seconds=180)
 DEEPEST: Final = 10
-ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +169,7 @@ def _advance(  # noqa: PLR0913 - where the run stands
                 "since": now,
                 "deadline": run.deadline or now + DEADLINE,
                 "due": len(outcome.messages),
-                "undo": _to_undo(run, step, outcome),
+                "undo": to_undo(run, step, outcome),
             }
             if order is not reported:
                 document = document.model_copy(update={"order": order})
@@ -297,7 +292,7 @@ def _abort(
         step = step_named(undo.step)
         if step is not None and step.undo is not None:
             messages += step.undo(order, undo.payment_ids, configuration)
-            order = _undone(order, undo, now)
+            order = undone(order, undo, now)
     errors = tuple(
         EntityError(
             key=result.action_type,
@@ -314,50 +309,6 @@ def _abort(
     order = settle(order, pricing(order, configuration))
     ended = document.model_copy(update={"order": order, "run": None})
     return Progress(ended, messages, ended=run, aborted=True)
-
-
-def _undone(order: Order, undo: Undo, now: datetime) -> Order:
-    """Write into the order that the reservation or the hold is given back."""
-    form = order.order_form
-    if form is None:
-        return order
-    if not undo.payment_ids:
-        lines = [
-            line.model_copy(
-                update={"reserved_inventory_quantity": ZERO, "reserved_inventory": False}
-            )
-            if line.reserved_inventory_quantity
-            else line
-            for line in form.line_items or ()
-        ]
-        return with_lines(order, lines)
-    payments: list[Payment] = []
-    for payment in form.payments or ():
-        payments.append(payment)
-        if payment.id not in undo.payment_ids:
-            continue
-        if payment.transaction_type == "Authorization" and payment.status == "Processed":
-            payments.append(
-                payment.model_copy(
-                    update={
-                        "id": f"{payment.id}-void",
-                        "transaction_type": "Void",
-                        "created": now,
-                        "reason": "the run was aborted",
-                    }
-                )
-            )
-        elif payment.status == "Pending":
-            payments[-1] = payment.model_copy(update={"status": "Failed"})
-    return with_form(order, payments=payments)
-
-
-def _to_undo(run: Run, step: WorkflowStep, asked: Asked) -> tuple[Undo, ...]:
-    known = step_named(step.name)
-    if known is None or known.undo is None or asked.leaves_nothing:
-        return run.undo
-    undo = Undo(step=known.name, position=run.position, payment_ids=asked.payment_ids)
-    return (*run.undo, undo)
 
 
 def _with_result(

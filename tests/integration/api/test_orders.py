@@ -72,6 +72,14 @@ class TestPlaceOrder:
 
         assert (said.status, said.problem) == (400, "malformed-json")
 
+    async def test_refuses_what_cannot_be_stored(self, call: Caller) -> None:
+        form = the_reference_body()["orderForm"] | {"charges": [{"amount": 10**30}]}
+
+        said = await call("POST", "/api/Orders", a_body(orderForm=form))
+
+        assert said.status == 400
+        assert [error["path"] for error in said.json["errors"]] == ["orderForm.charges[0]"]
+
     @pytest.mark.parametrize("raw", [b"[]", b"null", b"1", b'"x"', b"{}"])
     async def test_says_that_a_body_is_no_order(self, call: Caller, raw: bytes) -> None:
         said = await call("POST", "/api/Orders", data=raw, headers=JSON)

@@ -9,8 +9,9 @@ import pytest
 
 from services.api.app import service
 from services.api.domain import Command, Origin, Refusal
-from services.api.gateways import Commands, Replies
+from services.api.gateways import Commands
 from services.api.queries.leases import Leases
+from services.api.queries.replies import Replies
 from services.api.queries.requests import Requests
 from services.api.queries.results import Results
 from services.chassis.clock import Clock

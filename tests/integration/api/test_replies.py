@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from contracts.messages.replies import Reply
-from services.api.gateways.replies import Replies
 from services.api.queries.leases import Leases
+from services.api.queries.replies import Replies
 from services.chassis.kafka import REPLY_PARTITIONS
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings

@@ -28,7 +28,7 @@ def an_event(
     *,
     store: str,
     kind: type[OrderEvent] | None = None,
-    **changes: Any,
+    **changes: object,
 ) -> OrderEvent:
     """An event of the reference order under another id."""
     chosen = kind or (OrderCreated if sequence == 1 else OrderStatusChanged)

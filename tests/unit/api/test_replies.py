@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from contracts.messages.replies import Reply
 from contracts.problems import problem
-from services.api.gateways.replies import read
+from services.api.queries.replies import read
 
 words = st.text() | st.sampled_from(['"body":', ',"body":', '","body":{'])
 

@@ -547,7 +547,7 @@ class TestRun:
 
         assert aborted.aborted
         assert aborted.document.order.status == "New"
-        assert kinds(aborted.messages) == [ReleaseStock]
+        assert kinds(aborted.messages) == [VoidPayment, ReleaseStock]
 
     def test_says_that_a_status_to_move_on_to_does_not_exist(self) -> None:
         done = placed(the_reference_order(), one_status(a_change_to("Nowhere")))
@@ -697,7 +697,7 @@ class TestCancelPayments:
         assert (result.action_status, result.error_reason) == (StepStatus.WARNING, "so")
         form = done.document.order.order_form
         assert form is not None
-        assert (form.authorized_payment_total, form.credit_payment_total) == (200, 200)
+        assert form.authorized_payment_total == form.credit_payment_total == 200
 
 
 class TestUpdateStatus:

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from aiokafka.errors import KafkaError
-
 from contracts.message import Envelope
 from services.api.domain import Command, Origin, Refusal, Result, refusal
-from services.api.gateways.replies import Replies, Waiter
+from services.api.queries.replies import Replies, Waiter
 from services.api.queries.requests import Requests
 from services.api.queries.results import Results
 from services.chassis.clock import Clock
-from services.chassis.kafka import Producer
+from services.chassis.kafka import NotTaken, Producer
 from services.chassis.unit_of_work import MAX_DATA
 
 LOOK_AGAIN: Final = 0.25
@@ -158,5 +156,5 @@ class Commands:
                 "Idempotency-Key: it takes effect once.",
                 retry_after=_RETRY_AFTER,
             ) from error
-        except KafkaError as error:
+        except NotTaken as error:
             raise refusal("unavailable", retry_after=_RETRY_AFTER) from error

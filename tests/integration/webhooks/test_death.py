@@ -1,0 +1,76 @@
+import asyncio
+import os
+import signal
+import sys
+from datetime import timedelta
+from uuid import UUID
+
+from services.chassis.clock import MovableClock
+from services.chassis.mongo import Database
+from services.chassis.settings import ChassisSettings
+from services.webhooks.app import service
+from services.webhooks.settings import Settings
+from tests.harness import Wire, running
+from tests.integration.webhooks.shops import Shop, answer_to
+from tests.receiver import Receiver
+
+_RUN = """
+import asyncio
+from services.webhooks.app import service
+from services.webhooks.settings import Settings
+asyncio.run(service(Settings.from_environment()).run())
+"""
+
+
+async def a_process(settings: ChassisSettings, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _RUN,
+        env={
+            **os.environ,
+            "KONTOR_MONGO_DATABASE": settings.mongo_database,
+            "KONTOR_TOPIC_PREFIX": settings.topic_prefix,
+            "KONTOR_PARTITIONS": str(settings.partitions),
+            "KONTOR_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
+            **environment,
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+
+
+class TestAProcessThatDiesBetweenTheCallAndItsRecord:
+    async def test_is_followed_by_one_that_sends_the_same_again_and_goes_on_in_order(
+        self,
+        settings: ChassisSettings,
+        webhook_settings: Settings,
+        wire: Wire,
+        mongo: Database,
+        receiver: Receiver,
+    ) -> None:
+        shop = Shop(wire, mongo, receiver.hook("shop"))
+        order_id = shop.an_order()
+        clock = MovableClock()
+        clock.advance(timedelta(minutes=2))  # past the lease of the process that died
+
+        dying = await a_process(settings, KONTOR_CRASH_AT="after_call:2")
+        try:
+            await answer_to(wire, shop.creation())
+            events = await shop.hears(order_id, 1, times=2)
+            await shop.delivery(events[0], "delivered")
+            events += await shop.hears(order_id, 2, times=2)
+            died = await asyncio.wait_for(dying.wait(), 30)
+        finally:
+            if dying.returncode is None:
+                dying.kill()
+        events += await shop.hears(order_id, 3, times=2)
+        async with running(service(webhook_settings, clock=clock)):
+            await shop.until_taken(order_id, [1, 2, 3])
+            records = [await shop.delivery(event_id, "delivered") for event_id in events]
+
+        assert died == -signal.SIGKILL
+        assert shop.hook.sequences(order_id) == [1, 2, 2, 3]
+        assert [UUID(got.id) for got in shop.hook.got] == [events[0], events[1], *events[1:]]
+        assert shop.hook.got[1].body == shop.hook.got[2].body
+        assert all(got.is_genuine for got in shop.hook.got)
+        assert [len(record["attempts"]) for record in records] == [1, 1, 1]

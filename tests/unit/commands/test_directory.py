@@ -1,0 +1,68 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from services.commands import directory
+
+
+@pytest.fixture(autouse=True)
+def _nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OWNER_CLIENT_ID", "OWNER_CLIENT_SECRET", "TOKEN_SECRET"):
+        monkeypatch.delenv(f"KONTOR_{name}", raising=False)
+
+
+class TestOwner:
+    def test_is_made_once_and_kept(self, tmp_path: Path) -> None:
+        made = directory.owner(tmp_path / "new")
+
+        kept = directory.owner(tmp_path / "new")
+
+        assert kept == made
+        assert len(made.token_secret.encode()) >= 32
+        assert made.client_secret != directory.owner(tmp_path / "other").client_secret
+
+    def test_is_for_its_owners_eyes_only(self, tmp_path: Path) -> None:
+        directory.owner(tmp_path)
+
+        mode = (tmp_path / "owner.json").stat().st_mode
+
+        assert stat.S_IMODE(mode) == 0o600
+
+    def test_gives_way_to_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = directory.owner(tmp_path)
+        monkeypatch.setenv("KONTOR_OWNER_CLIENT_ID", "somebody")
+
+        owner = directory.owner(tmp_path)
+
+        assert owner.client_id == "somebody"
+        assert owner.token_secret == made.token_secret
+
+    def test_that_is_no_json_says_what_to_do(self, tmp_path: Path) -> None:
+        (tmp_path / "owner.json").write_text("{")
+
+        with pytest.raises(SystemExit, match=r"owner\.json is not JSON\. Delete it"):
+            directory.owner(tmp_path)
+
+
+class TestStack:
+    def test_that_does_not_run_says_how_to_start_it(self, tmp_path: Path) -> None:
+        with pytest.raises(SystemExit, match=f"kontor up --data {tmp_path}"):
+            directory.stack(tmp_path)
+
+
+class TestWrite:
+    def test_replaces_the_file_as_a_whole(self, tmp_path: Path) -> None:
+        file = tmp_path / "stack.json"
+        directory.write(file, {"old": True})
+        before = file.open()
+
+        directory.write(file, {"new": True})
+
+        assert json.load(before) == {"old": True}
+        assert json.loads(file.read_text()) == {"new": True}
+        assert [path.name for path in tmp_path.iterdir()] == ["stack.json"]
+        before.close()
