@@ -76,8 +76,7 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
     "address-not-allowed": (
         400,
         "The address is not allowed",
-        "Use a public address, or have the operator add its network to "
-        "KONTOR_WEBHOOKS_ALLOWED_NETWORKS.",
+        "Use a public address; the operator allows others by KONTOR_WEBHOOKS_ALLOWED_NETWORKS.",
     ),
     "unauthorized": (
         401,

@@ -20,7 +20,8 @@ class NotifiedLine(Model):
 class SendNotification(OrderMessage):
     """Tell the customer by e-mail what became of the order.
 
-    `answer` says whether a step of the run waits for StepFinished; otherwise only a failure is told.
+    `answer` says whether a step of the run waits for StepFinished; if none does, only a failure is
+    told.
     """
 
     type: ClassVar[str] = "notifications.send_notification"

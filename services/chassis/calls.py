@@ -36,7 +36,7 @@ from services.chassis.unit_of_work import Batch, Call, Lease, Overtaken, UnitOfW
 
 __all__ = ["Attempt", "Calls", "Gateway", "Limits", "Verdict"]
 
-POLL = 0.5
+POLL = 1.0
 RECORD_AT_MOST = 250
 POSTPONED = timedelta(seconds=30)
 LONGEST_CALL = 120.0

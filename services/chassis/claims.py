@@ -40,7 +40,7 @@ class Claims:
         """Create the indexes behind the lanes and the claims."""
         await self._calls.create_index([("lane", 1), ("n", 1)])
         await self._calls.create_index([("at", 1), ("target", 1), ("lane", 1)])
-        await self._calls.create_index([("target", 1), ("owner", 1)])
+        await self._calls.create_index([("owner", 1), ("target", 1)])
         await self._calls.create_index("answered", sparse=True)
 
     def next_number(self) -> int:

@@ -182,7 +182,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
                 await self._take(records)
             except _Leaving:
                 return
-            except Exception as error:  # noqa: BLE001 - FastStream would swallow it and read on
+            except Exception as error:  # noqa: BLE001 - or the batch would be lost
                 self._fail(error)
                 return
             self._offsets.advance(records)

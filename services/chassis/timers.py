@@ -21,7 +21,7 @@ from services.chassis.mongo import Database
 
 LEASE = timedelta(seconds=6)
 RENEW = 2.0
-POLL = 0.25
+POLL = 0.5
 AT_ONCE = 500
 
 log = structlog.get_logger()

@@ -2,104 +2,30 @@
 
 import asyncio
 import http.client
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urlsplit
 
-from deploy.local.child import Child, free_ports, is_free
+from deploy.local.child import free_ports, is_free
 from deploy.local.failure import StackFailed
 from deploy.local.stack import Stack
 from services.commands import SERVICES
 from services.commands import directory as kept
+from services.commands.service import BackOff, Say, Service
 
 if sys.platform != "win32":
     import fcntl
 
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 10.0
-HEALTHY_AFTER: Final = 30.0
 DEATHS_WHILE_STARTING: Final = 3
 READY_WITHIN: Final = 90.0
 API_STOPS_WITHIN: Final = 4.0
 OTHERS_STOP_WITHIN: Final = 12.0
 POLL: Final = 0.1
 WATCH: Final = 0.25
-
-Say = Callable[[str], None]
-
-
-class BackOff:
-    """How long to wait before something that died is started again."""
-
-    def __init__(self) -> None:
-        self._pause = FIRST_PAUSE
-
-    def after(self, *, seconds_of_life: float) -> float:
-        """Return the pause: 0.5 s, doubling to 10 s, and 0.5 s again after 30 s of life."""
-        if seconds_of_life > HEALTHY_AFTER:
-            self._pause = FIRST_PAUSE
-        pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
-        return pause
-
-
-class _Service:
-    """One service process."""
-
-    def __init__(self, name: str, *, logs: Path, environment: dict[str, str], say: Say) -> None:
-        self.name = name
-        self.child = Child(name, directory=logs, mark=name, progress=say)
-        self.url: str | None = None
-        self.deaths = 0
-        self._environment = environment
-        self._say = say
-        self._back_off = BackOff()
-        self._born = 0.0
-        self._due = 0.0
-        self._runs = False
-
-    @property
-    def pid(self) -> int | None:
-        return self.child.pid if self._runs else None
-
-    @property
-    def is_starting(self) -> bool:
-        return self._runs and self.url is None
-
-    def look(self, *, may_start: bool) -> None:
-        """Notice what happened to the process, and do what is due."""
-        if not self._runs:
-            if may_start and time.monotonic() >= self._due:
-                self._start()
-        elif self.child.exit_code is not None:
-            self._bury(self.child.exit_code)
-        elif self.url is None:
-            self._find_url()
-
-    def _start(self) -> None:
-        self.child.start(
-            [sys.executable, "-m", "services", "run", self.name], environment=self._environment
-        )
-        self._runs = True
-        self._born = time.monotonic()
-
-    def _bury(self, exit_code: int) -> None:
-        now = time.monotonic()
-        pause = self._back_off.after(seconds_of_life=now - self._born)
-        self.deaths += 1
-        self._say(f"{self.name} died (exit code {exit_code}): starting it again in {pause:g} s")
-        self._runs, self.url = False, None
-        self._due = now + pause
-
-    def _find_url(self) -> None:
-        for line in self.child.log.read_bytes().splitlines():
-            if b'"service.ready"' in line and line.endswith(b"}"):
-                self.url = json.loads(line)["url"]
-                self._say(f"{self.name} {'is back' if self.deaths else 'serves'}")
 
 
 class Supervisor:
@@ -117,7 +43,7 @@ class Supervisor:
         self._environment = dict(environment)
         self._say = say
         self._stack: Stack | None = None
-        self._services: list[_Service] = []
+        self._services: list[Service] = []
         self._written: kept.Stack = {}
         self._watching: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
@@ -147,7 +73,7 @@ class Supervisor:
         try:
             await self._start_brokers()
             self._services = [
-                _Service(name, logs=logs, environment=self._environment, say=self._say)
+                Service(name, logs=logs, environment=self._environment, say=self._say)
                 for name in SERVICES
             ]
             await asyncio.gather(*(one.child.end_orphan() for one in self._services))

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -47,13 +49,12 @@ def up(
     `stack.json` in the directory says what runs where, `owner.json` has the first client's id and
     secret, and `log/` what each process says.
     """
-    say = teller(data / "log" / "up.log")
-    supervisor = Supervisor(
-        data, port=port, environment=environment(data, allow_network or []), say=say
-    )
     try:
+        say = teller(data / "log" / "up.log")
+        told = environment(data, allow_network or [])
+        supervisor = Supervisor(data, port=port, environment=told, say=say)
         asyncio.run(_until_told(supervisor, say, data))
-    except StackFailed as failure:
+    except (StackFailed, OSError) as failure:
         sys.exit(f"Kontor cannot start. {failure}")
 
 
@@ -68,10 +69,12 @@ def environment(data: Path, allow_network: list[str]) -> dict[str, str]:
         "KONTOR_OWNER_CLIENT_SECRET": owner.client_secret,
         "KONTOR_TOKEN_SECRET": owner.token_secret,
         "KONTOR_HEALTH_PORT": "0",  # each takes a free one
-        "KONTOR_INSTANCE": "up",  # of every service there is one process
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "PYTHONUNBUFFERED": "1",
     }
+    # Of every service there is one process, which keeps its place in Kafka's groups.
+    place = f"{socket.gethostname()}{data.absolute()}".encode()
+    found.setdefault("KONTOR_INSTANCE", f"up-{zlib.crc32(place):08x}")
     # Six processes import the same modules: compiled once, they start in half the time.
     found.pop("PYTHONDONTWRITEBYTECODE", None)
     if allow_network:

@@ -19,7 +19,7 @@ from services.payments.gateways import CONCURRENCY, Providers
 TABLE: Final[Table] = {
     AuthorizePayment: Route(AuthorizePayment, handlers.authorize_payment),
     CapturePayment: Route(CapturePayment, handlers.capture_payment),
-    VoidPayment: Route(VoidPayment, handlers.void_payment),
+    VoidPayment: Route(VoidPayment, handlers.void_payment, handlers.give_backs),
     CreditPayment: Route(CreditPayment, handlers.credit_payment),
 }
 
@@ -31,6 +31,6 @@ def gateway(providers: Providers) -> Gateway[ProviderCall, Outcome]:
         request=ProviderCall,
         call=providers.carry_out,
         record=handlers.record_outcome,
-        loads=lambda call: [(Operation, id_) for id_ in call.siblings],
+        loads=lambda call: [(Operation, id_) for id_ in (*call.siblings, *call.given_back)],
         limits=lambda _: Limits(concurrency=CONCURRENCY),
     )

@@ -14,7 +14,14 @@ from contracts.messages.payments import (
 )
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.unit_of_work import UnitOfWork
-from services.payments.domain.operation import Kind, Operation, ProviderCall, begin, calls
+from services.payments.domain.operation import (
+    Kind,
+    Operation,
+    ProviderCall,
+    begin,
+    calls,
+    give_back_id,
+)
 from services.payments.domain.outcome import Outcome, Unknown, answer_at_once, settle
 
 PAYMENT: Final = "payment"
@@ -34,7 +41,10 @@ def capture_payment(command: CapturePayment, uow: UnitOfWork) -> None:
 
 def void_payment(command: VoidPayment, uow: UnitOfWork) -> None:
     """Give up a hold."""
-    _carry_out("void", command, uow)
+    operations = begin("void", command, cause=uow.envelope.id, now=uow.now)
+    given_back = _given_back(command, uow)
+    _keep([one for one in operations if one.id not in given_back], uow)
+    uow.send(*answer_at_once(command, operations))
 
 
 def credit_payment(command: CreditPayment, uow: UnitOfWork) -> None:
@@ -46,6 +56,20 @@ def _carry_out(kind: Kind, command: PaymentCommand, uow: UnitOfWork) -> None:
     operations = begin(kind, command, cause=uow.envelope.id, now=uow.now)
     _keep(operations, uow)
     uow.send(*answer_at_once(command, operations))
+
+
+def _given_back(command: VoidPayment, uow: UnitOfWork) -> set[str]:
+    return {id_ for _, id_ in give_backs(command) if uow.find(Operation, id_) is not None}
+
+
+def give_backs(command: VoidPayment) -> list[tuple[type[Operation], str]]:
+    """Return the voids that an aborted run asks for and that may have happened already."""
+    if command.run_id is not None:
+        return []
+    return [
+        (Operation, give_back_id(command.order_id, asked.payment_id))
+        for asked in command.operations
+    ]
 
 
 def _keep(operations: Sequence[Operation], uow: UnitOfWork) -> None:
@@ -63,7 +87,8 @@ def record_outcome(
     settled = settle(siblings, call.operation_id, outcome, cause=uow.envelope.id, now=uow.now)
     for operation in settled.changed:
         uow.save(operation)
-    _keep(settled.undo, uow)
+    done = {id_ for id_ in call.given_back if uow.find(Operation, id_) is not None}
+    _keep([undo for undo in settled.undo if undo.id not in done], uow)
     uow.send(*settled.answers)
     if settled.given_up:
         log.error(

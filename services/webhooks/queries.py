@@ -19,7 +19,7 @@ async def prepare(database: Database) -> None:
 
 
 class Endpoints:
-    """All endpoints as they were at most a quarter of a second ago, read only while somebody asks."""
+    """All endpoints, as they were at most a quarter of a second ago; read only when asked for."""
 
     def __init__(self) -> None:
         self._collection: Collection | None = None

@@ -5,13 +5,16 @@ import zstandard
 from contracts.messages.orders import PlaceOrder, RunTimedOut, StepFinished, UpdateOrderStatus
 from contracts.messages.replies import Reply
 from contracts.order import Order
-from services.chassis.unit_of_work import UnitOfWork
+from services.chassis.unit_of_work import MAX_DATA, TooLarge, UnitOfWork
 from services.workflow.domain.events import Told, conclude, order_bytes, run_result
 from services.workflow.domain.finish_step import finish_step, run_timed_out
 from services.workflow.domain.order import OrderDocument, Run, VersionDocument, version_key
 from services.workflow.domain.place import Cause, place
 from services.workflow.domain.run import Progress
 from services.workflow.domain.update_status import update_status
+
+_REST = 64 * 1024
+"""Bytes of an event besides the order and what changed."""
 
 _compressor = zstandard.ZstdCompressor(level=1)
 _decompressor = zstandard.ZstdDecompressor()
@@ -20,7 +23,14 @@ _decompressor = zstandard.ZstdDecompressor()
 def place_order(command: PlaceOrder, uow: UnitOfWork) -> None:
     """Store the order and begin its first run."""
     existing = uow.find(OrderDocument, command.order_id)
-    progress = place(existing, command, _cause(uow), now=uow.now, configuration=uow.configuration)
+    progress = place(
+        existing,
+        command,
+        _cause(uow),
+        now=uow.now,
+        configuration=uow.configuration,
+        room=MAX_DATA - _REST,
+    )
     _keep(progress, existing, uow)
 
 
@@ -49,7 +59,7 @@ def time_run_out(message: RunTimedOut, uow: UnitOfWork) -> None:
 
 def _cause(uow: UnitOfWork) -> Cause:
     envelope = uow.envelope
-    return Cause(envelope.id, envelope.correlation_id, envelope.reply_to, envelope.traceparent)
+    return Cause(envelope.id, envelope.correlation_id, envelope.reply_to, size=len(envelope.data))
 
 
 def _keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -> None:
@@ -117,7 +127,12 @@ def _conclude(
 
 def _tell(one: Told, progress: Progress, run: Run, uow: UnitOfWork) -> None:
     event = one.event
-    sent = uow.send(event.carrying(one.order))
+    try:
+        sent = uow.send(event.carrying(one.order))
+    except TooLarge:
+        # The order fits, since it was let in; what changed is in its versions too.
+        event = event.model_copy(update={"changes": ()})
+        sent = uow.send(event.carrying(one.order))
     uow.save(
         VersionDocument(
             id=version_key(event.order_id, event.sequence),

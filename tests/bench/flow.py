@@ -173,6 +173,6 @@ def _median(found: Sequence[Measured]) -> dict[str, Any]:
 def _ratio(name: str, low: Mapping[str, Any], own: Mapping[str, Any]) -> float:
     """Return orders a second against the floor's; for a given rate, latency against the floor's."""
     if name == "closed":
-        return round(own["orders_per_second"] / low["orders_per_second"], 2)
+        return float(round(own["orders_per_second"] / low["orders_per_second"], 2))
     member = "p50_ms" if name == "alone" else "p99_ms"
-    return round(own[member] / low[member], 2)
+    return float(round(own[member] / low[member], 2))

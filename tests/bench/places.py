@@ -178,10 +178,9 @@ async def _ready(directory: Path, process: asyncio.subprocess.Process) -> Place:
                 raise RuntimeError(f"kontor up ended with {process.returncode}")
             try:
                 stack = json.loads((directory / "stack.json").read_text())
-                if not all(service["url"] for service in stack["services"].values()):
-                    raise KeyError("url")
+                serving = all(service["url"] for service in stack["services"].values())
                 async with session.get(stack["api"]["url"] + "/health/ready") as answer:
-                    if answer.status == 200:
+                    if serving and answer.status == 200:
                         break
             except (OSError, ValueError, KeyError, aiohttp.ClientError):
                 pass  # not there yet: the deadline decides

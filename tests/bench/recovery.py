@@ -1,6 +1,7 @@
 """`recovery`: the long form of the ordeal by fire, and how long customers waited for answers."""
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ async def run(say: Say, *, orders: int = 5000) -> dict[str, Any]:
                 fire, orders=orders, together=64, pause=5.0, stopped=20.0, seconds=600
             )
     answered = sorted(end for _, end in fire.client.answers)
-    gaps = [later - earlier for earlier, later in zip(answered, answered[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(answered)]
     lost = set(fire.client.acknowledged) - set(found["stored"])
     return {
         "benchmark": "recovery",

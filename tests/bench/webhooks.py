@@ -24,12 +24,16 @@ async def run(say: Say, *, orders: int = 2000) -> dict[str, Any]:
                 bad = [f"{hook}/hangs?hang={HANG}"] * hanging
                 say(f"{endpoints} endpoints, {hanging} hanging")
                 async with kontor(stack, [*good, *bad]) as place:
-                    rows.append(await _measure(place, stack, hook, len(good), orders, hanging))
+                    rows.append(
+                        await _measure(
+                            place, stack, hook, good=len(good), orders=orders, hanging=hanging
+                        )
+                    )
     return {"benchmark": "webhooks", "rows": rows}
 
 
 async def _measure(
-    place: Place, stack: Stack, hook: str, good: int, orders: int, hanging: int
+    place: Place, stack: Stack, hook: str, *, good: int, orders: int, hanging: int
 ) -> dict[str, Any]:
     load = Load(orders, together=64, name="W")
     begun = monotonic()

@@ -275,7 +275,11 @@ async def _ready(directory: Path, process: asyncio.subprocess.Process) -> tuple[
             if process.returncode is not None:
                 raise RuntimeError(f"kontor up ended with {process.returncode}")
             try:
-                url = json.loads((directory / "stack.json").read_text())["api"]["url"]
+                stack = json.loads((directory / "stack.json").read_text())
+                url = stack["api"]["url"]
+                if not all(service["url"] for service in stack["services"].values()):
+                    await asyncio.sleep(0.2)
+                    continue
                 owner = json.loads((directory / "owner.json").read_text())
                 async with session.get(f"{url}/health/ready") as answer:
                     answer.raise_for_status()

@@ -3,8 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from tests.harness import until
 from tests.journeys.world import CARD, World, an_order, with_provider
 
@@ -106,7 +104,6 @@ class TestTheBooks:
 
     # The payments service takes the recorded payment back by itself; the workflow asks for it too,
     # and a payment without a provider is voided as often as that is asked.
-    @pytest.mark.xfail(strict=True, reason="a recorded payment is voided twice")
     async def test_agree_after_one_of_two_payments_was_declined(self, world: World) -> None:
         await with_cards(world)
         sku = await world.stock(20)

@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+from pydantic_core import from_json
+
 from tests.builders import the_reference_body
 from tests.journeys.world import World, an_order
 
@@ -104,6 +106,9 @@ class TestAnOrder:
         after = await world.read(order_id)
         assert after == completed["order"]
         assert after["version"] == 7
+        assert after["versionId"].startswith("7-")
+        assert after["modifiedBy"] == "owner"
+        assert after["modified"] > order["modified"]
         form = after["orderForm"]
         assert (form["authorizedPaymentTotal"], form["capturedPaymentTotal"]) == (998, 998)
         assert [one["transactionType"] for one in form["payments"]] == ["Authorization", "Capture"]
@@ -146,6 +151,39 @@ class TestAnOrder:
         assert await world.held(order_id) == 0
         record = await world.record(sku)
         assert (record["inventory"], record["reservedInventory"]) == (10, 0)
+
+    async def test_tells_who_moved_it_and_from_where(self, world: World) -> None:
+        order = await world.placed(an_order())
+
+        moved = await world.enter(order["id"], "InProgress", userId="kari")
+        again = await world.enter(order["id"], "InProgress", userId="ola")
+        skipped = await world.enter(order["id"], "Completed", skipRunWorkflow=True)
+
+        bodies = [from_json(one.data) for one in await world.events_up_to(order["id"], 5)]
+        assert [
+            one["type"] for one in (got.json for got in await world.hooks_up_to(order["id"], 5))
+        ] == [
+            "order.created",
+            "order.status_changed",
+            "order.updated",
+            "order.status_changed",
+            "order.completed",
+        ]
+        assert [one.get("previousStatus") for one in bodies] == [
+            None,
+            "New",
+            "InProgress",
+            "InProgress",
+            "InProgress",
+        ]
+        assert [one["userId"] for one in bodies] == ["owner", "kari", "ola", "owner", "owner"]
+        assert bodies[1]["changes"][0] == {"path": "status", "from": "New", "to": "InProgress"}
+        assert bodies[2]["changes"] == []
+        assert moved.json["order"]["modifiedBy"] == "kari"
+        assert again.json["order"]["version"] == 3
+        assert skipped.json["workflowExecutionResult"]["executedSteps"] == []
+        lines = skipped.json["order"]["orderForm"]["lineItems"]
+        assert [line["deliveredQuantity"] for line in lines] == [2]
 
     async def test_that_is_collected_goes_its_own_way(self, world: World) -> None:
         sku = await world.stock(10)

@@ -58,6 +58,24 @@ def errors(order: Json) -> dict[str, str]:
     return {one["key"]: one["severity"] for one in order.get("errors", ())}
 
 
+def with_large_lines(sku: str, *, count: int) -> Json:
+    """Return an order of so many lines of 32 kB each, to be sent from WH1."""
+    body = an_order(sku=sku, storeId="WH1")
+    line = body["orderForm"]["lineItems"][0]
+    text = "The quick brown fox jumps over the lazy dog. " * 720
+    body["orderForm"]["lineItems"] = [
+        line
+        | {
+            "lineItemId": str(n),
+            "properties": [{"key": "story", "value": f"{n} {text}"[:32_000]}],
+        }
+        for n in range(count)
+    ]
+    body["orderForm"]["payments"][0]["amount"] = 998 * count
+    del body["orderForm"]["shipments"]
+    return body
+
+
 class TestUnknownWords:
     @pytest.mark.parametrize(
         ("change", "key"),
@@ -71,7 +89,7 @@ class TestUnknownWords:
     async def test_are_stored_with_a_warning(
         self, world: World, change: dict[str, object], key: str
     ) -> None:
-        order = await world.placed(an_order(**change))
+        order = await world.placed(an_order() | change)
 
         assert order[key] == change[key]
         assert errors(order) == {key: "Warning"}
@@ -137,23 +155,10 @@ class TestSizes:
         assert await world.read(order["id"]) == shipped
 
     async def test_near_the_limit_of_a_body(self, world: World) -> None:
-        sku = await world.stock(500)
-        body = an_order(sku=sku)
-        line = body["orderForm"]["lineItems"][0]
-        text = "The quick brown fox jumps over the lazy dog. " * 700
-        body["orderForm"]["lineItems"] = [
-            line
-            | {
-                "lineItemId": str(n),
-                "properties": [{"key": "story", "value": f"{n} {text}"[:32_000]}],
-            }
-            for n in range(160)
-        ]
-        body["orderForm"]["payments"][0]["amount"] = 998 * 160
-        del body["orderForm"]["shipments"]
+        body = with_large_lines(await world.stock(500), count=155)
         assert 4_900_000 < len(json.dumps(body)) < 5 * 1024 * 1024
 
-        order = await world.placed(body | {"storeId": "WH1"})
+        order = await world.placed(body)
         entered = await world.entered(order["id"], "InProgress")
 
         await world.hooks_up_to(order["id"], 2)
@@ -161,6 +166,25 @@ class TestSizes:
         assert [one["properties"] for one in order["orderForm"]["lineItems"]] == [
             one["properties"] for one in body["orderForm"]["lineItems"]
         ]
+
+    @pytest.mark.parametrize(("lines", "shipments"), [(162, 1), (40, 10)])
+    async def test_that_no_event_could_carry_are_refused(
+        self, world: World, lines: int, shipments: int
+    ) -> None:
+        body = with_large_lines("SKU-001", count=lines)
+        body["orderForm"]["shipments"] = [
+            {
+                "shipmentId": str(n),
+                "lineItems": [{"lineItemId": str(line), "quantity": 0} for line in range(lines)],
+            }
+            for n in range(shipments)
+        ]
+        assert len(json.dumps(body)) < 5 * 1024 * 1024
+
+        answer = await world.place(body)
+
+        assert (answer.status, answer.problem) == (413, "too-large")
+        assert (await world.shop("GET", f"/api/Orders/{body['id']}")).status == 404
 
 
 class TestMembers:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from aiohttp import ClientError
 
 from deploy.local.failure import StackFailed
 from services.commands.client import Client, place
@@ -41,8 +42,8 @@ def demo(
     screen = Screen()
     try:
         asyncio.run(_demo(directory, screen, keep=keep))
-    except (Failed, StackFailed) as failure:
-        screen.line(f"The demonstration failed. {failure}")
+    except (Failed, StackFailed, ClientError, TimeoutError) as failure:
+        screen.line(f"The demonstration failed. {failure or type(failure).__name__}")
         screen.line(f"What each process said is in {directory / 'log'}.")
         sys.exit(1)
     except asyncio.CancelledError:

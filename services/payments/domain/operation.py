@@ -1,10 +1,10 @@
 """One thing done with money: what is kept of it, and how it begins."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Final, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,8 @@ Kind = Literal["authorize", "capture", "void", "credit"]
 State = Literal["pending", "succeeded", "declined", "failed", "unknown"]
 
 ZERO: Final = Decimal(0)
+
+_GIVEN_BACK: Final = UUID("0c9a0f1e-8a53-5c0f-9d2c-2f8f5d0a6b11")
 
 _UNDONE_BY: Final[dict[Kind, Kind]] = {"authorize": "void", "capture": "credit"}
 
@@ -66,6 +68,15 @@ def _operation_id(command: UUID, position: int) -> str:
     return str(derived(command, f"operation/{position}"))
 
 
+def give_back_id(order_id: str, payment_id: str) -> str:
+    """Return the id of the recorded void that takes a failed run's hold back.
+
+    A failed step takes its holds back here, an aborted run asks for it too: one id for both, so
+    that the money is given back once.
+    """
+    return str(uuid5(_GIVEN_BACK, f"{order_id}/{payment_id}"))
+
+
 class ProviderCall(BaseModel):
     """The promise to have one operation carried out by its provider.
 
@@ -79,6 +90,8 @@ class ProviderCall(BaseModel):
     operation_id: str
     connector: str
     siblings: tuple[str, ...]
+    given_back: tuple[str, ...] = ()
+    """Ids under which holds of this command may have been given back already."""
 
     @property
     def lane(self) -> str:
@@ -109,8 +122,11 @@ def _begun(  # noqa: PLR0913 - one operation has this many sides
     now: datetime,
 ) -> Operation:
     recorded = asked.connector_id is None
+    undo = recorded and kind == "void" and command.run_id is None
     return Operation(
-        id=_operation_id(cause, position),
+        id=give_back_id(command.order_id, asked.payment_id)
+        if undo
+        else _operation_id(cause, position),
         order_id=command.order_id,
         payment_id=asked.payment_id,
         kind=kind,
@@ -140,7 +156,9 @@ def undoing(operation: Operation, *, cause: UUID, now: datetime) -> Operation | 
         return None
     recorded = operation.connector is None
     return Operation(
-        id=str(derived(cause, f"undo/{operation.id}")),
+        id=give_back_id(operation.order_id, operation.payment_id)
+        if recorded and kind == "void"
+        else str(derived(cause, f"undo/{operation.id}")),
         order_id=operation.order_id,
         payment_id=operation.payment_id,
         kind=kind,
@@ -159,7 +177,7 @@ def undoing(operation: Operation, *, cause: UUID, now: datetime) -> Operation | 
     )
 
 
-def calls(operations: Iterable[Operation]) -> list[ProviderCall]:
+def calls(operations: Sequence[Operation]) -> list[ProviderCall]:
     """Return the calls that these operations need."""
     return [
         ProviderCall(
@@ -168,6 +186,11 @@ def calls(operations: Iterable[Operation]) -> list[ProviderCall]:
             operation_id=operation.id,
             connector=operation.connector,
             siblings=operation.siblings if operation.run_id is not None else (operation.id,),
+            given_back=tuple(
+                give_back_id(one.order_id, one.payment_id)
+                for one in operations
+                if one.connector is None
+            ),
         )
         for operation in operations
         if operation.connector is not None and operation.state == "pending"

@@ -92,7 +92,6 @@ class Run(Part):
     """The order as it was last announced, compressed; only where a later run waits."""
     user: str
     origin: str
-    traceparent: str | None = None
 
     @property
     def failed(self) -> bool:

@@ -24,37 +24,42 @@ from services.workflow.domain.run import Progress, start
 
 AWAITING_INVENTORY: Final = "AwaitingInventory"
 FIRST_STATUS: Final = "New"
+GROWTH: Final = 300
+"""Bytes by which a line may grow on its way: what is reserved, delivered, cancelled, and when."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The command that a run answers."""
+    """The command that a run answers; `size` is how many bytes it came as."""
 
     id: UUID
     command_id: str
     reply_to: int | None
-    traceparent: str | None
+    size: int
 
 
-def place(
+def place(  # noqa: PLR0913 - what a rule may know is handed to it
     existing: OrderDocument | None,
     command: PlaceOrder,
     cause: Cause,
     *,
     now: datetime,
     configuration: Configuration,
+    room: int,
 ) -> Progress:
     """Store a new order and take its first run as far as it goes.
 
     Until that run has ended the order's status is Queued (domain 3 no. 6).
 
-    :raises Refused: duplicate-order-id, if the order exists
+    :param room: bytes that an event may have; one that carries the order must fit
+    :raises Refused: duplicate-order-id, if the order exists; too-large
     """
     if existing is not None:
         raise Refused(problem("duplicate-order-id"))
     kind = configuration.order_type(command.order.order_type)
     order = filled(command.order, kind, cause, now=now, configuration=configuration)
     order = calculate(order, pricing(order, configuration))
+    _fits(order, cause.size, room)
     status = order.status or FIRST_STATUS
     known = kind.status(status) if kind is not None else None
     status = known.name if known is not None else status
@@ -69,7 +74,6 @@ def place(
         since=now,
         user=command.user,
         origin=command.origin,
-        traceparent=cause.traceparent,
     )
     document = OrderDocument(id=order.id, order=order)
     progress = start(document, run, now=now, configuration=configuration)
@@ -78,6 +82,30 @@ def place(
         waiting = progress.document.model_copy(update={"order": queued})
         return Progress(waiting, progress.messages)
     return progress
+
+
+def _fits(order: Order, size: int, room: int) -> None:
+    """Let no order in that no event could carry: each shipment repeats its lines there.
+
+    :raises Refused: too-large (decided 2.2)
+    """
+    form = order.order_form
+    shipments = (form.shipments if form else None) or ()
+    if 2 * size * (1 + len(shipments)) < room:
+        return
+    lines = {
+        line.line_item_id: len(line.model_dump_json(exclude_none=True))
+        for line in (form.line_items if form else None) or ()
+    }
+    copies = [
+        lines[line.line_item_id] for shipment in shipments for line in shipment.line_items or ()
+    ]
+    without = {"order_form": {"shipments": {"__all__": {"line_items"}}}}
+    whole = len(order.model_dump_json(exclude_none=True, exclude=without)) + sum(copies)
+    if whole + GROWTH * (len(lines) + len(copies)) > room:
+        raise Refused(
+            problem("too-large", "Its events would not fit into a record of Kafka: send less.")
+        )
 
 
 def filled(

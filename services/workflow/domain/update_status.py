@@ -55,7 +55,6 @@ def update_status(
         since=now,
         user=command.user_id or command.user,
         origin=command.origin,
-        traceparent=cause.traceparent,
     )
     entered = document.model_copy(update={"order": order})
     if command.skip_run_workflow:

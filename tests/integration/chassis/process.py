@@ -61,6 +61,11 @@ class Process:
         return self._process.returncode is not None
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether it has been stopped by a signal."""
+        return bool(psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED)
+
+    @property
     def memory(self) -> float:
         """Resident memory in MB."""
         return float(psutil.Process(self._process.pid).memory_info().rss) / 1e6

@@ -74,7 +74,9 @@ class TestBatch:
 
         async with running(toy.service(settings)):
             await wire.wait_for(toy.EVENTS, lambda event: event.key == name, count=2)
-            answers = await wire.wait_for("replies", lambda e: e.data.find(name.encode()) > 0, count=3)
+            answers = await wire.wait_for(
+                "replies", lambda e: e.data.find(name.encode()) > 0, count=3
+            )
 
         assert await counter(mongo, name) == [1, 1]
         assert sorted(from_json(one.data)["statusCode"] for one in answers) == [200, 200, 409]

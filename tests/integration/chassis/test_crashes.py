@@ -97,6 +97,8 @@ class TestCrash:
         async with process(settings, instance="only"):
             await wire.wait_for("replies", lambda e: e.data.find(name.encode()) > 0)
 
-        sizes = [len(bson.encode(mark, codec_options=CODEC)) async for mark in mongo["toy_inbox"].find()]
+        sizes = [
+            len(bson.encode(mark, codec_options=CODEC)) async for mark in mongo["toy_inbox"].find()
+        ]
         assert sizes
         assert max(sizes) < 200

@@ -66,6 +66,8 @@ POISON: dict[str, tuple[bytes | None, Headers, str]] = {
     "unknown type": (GOOD, headers(ce_type=b"toy.dance"), "no handler for messages of this type"),
     "no headers": (GOOD, {}, "the header ce_id is missing"),
     "a header without a value": (GOOD, headers(ce_time=None), "malformed"),
+    "a header in no encoding": (GOOD, headers(ce_type=b"\xff\xfe"), "no handler"),
+    "a key in no encoding": (GOOD, {**headers(), "key": b"\xff\xfe"}, "malformed"),
     "no time at all": (GOOD, headers(ce_time=b"0001-01-01T00:00:00+14:00"), "out of range"),
     "nobody to reply to": (GOOD, headers(ce_replyto=b"9999"), "names no partition"),
     "a header without end": (GOOD, headers(ce_type=b"t" * 100_000), "longer than"),
@@ -101,15 +103,16 @@ class TestPoison:
         name = a_counter()
         topic = settings.topic_prefix + toy.COMMANDS
 
+        key = its_headers.get("key", b"whoever")
         found = await raw.send_and_wait(
-            topic, body, partition=2, key=b"whoever", headers=list(its_headers.items())
+            topic, body, partition=2, key=key, headers=list(its_headers.items())
         )
         good = wire.sealed(Add(counter=name))
         await raw.send_and_wait(topic, good.data, partition=2, headers=good.headers())
 
         await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
         letter = await dead_letter(mongo, reason, partition=2, offset=found.offset)
-        assert (letter["data"], letter["key"]) == (body or b"", b"whoever")
+        assert (letter["data"], letter["key"]) == (body or b"", key)
         assert (letter["attempts"], SECRET in letter["reason"]) == (0, False)
         expected = [[name, value or b""] for name, value in its_headers.items()]
         assert letter["headers"] == expected

@@ -98,12 +98,17 @@ class Shop:
         return f"order-{uuid4().hex[:8]}"
 
     async def hears(
-        self, order_id: str, *sequences: int, times: int = 1, **changes: object
+        self,
+        order_id: str,
+        *sequences: int,
+        times: int = 1,
+        kind: type[OrderEvent] | None = None,
+        **changes: object,
     ) -> list[UUID]:
         """Let something happen to an order of the store; return the events' ids."""
         return [
             await self.wire.send(
-                an_event(order_id, sequence, store=self.name, **changes), times=times
+                an_event(order_id, sequence, store=self.name, kind=kind, **changes), times=times
             )
             for sequence in sequences
         ]

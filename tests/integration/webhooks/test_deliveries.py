@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import cycle
@@ -255,7 +256,7 @@ class TestAnEndpoint:
         assert _seen(logs, "circuit.closed")
 
 
-def _seen(logs: list[dict[str, object]], event: str) -> bool:
+def _seen(logs: Sequence[Mapping[str, object]], event: str) -> bool:
     return any(line["event"] == event for line in logs)
 
 

@@ -63,7 +63,9 @@ class TestBody:
 
         assert await request.body() == b"abc"
 
-    @pytest.mark.parametrize("raw", [b"abc", gzip.compress(b"abc")[:-3]])
+    @pytest.mark.parametrize(
+        "raw", [b"abc", gzip.compress(b"abc", mtime=0)[:-3]], ids=["plain", "cut"]
+    )
     async def test_is_refused_when_it_is_no_gzip(self, raw: bytes) -> None:
         with pytest.raises(Refusal) as refused:
             await a_request(raw, headers={"content-encoding": "gzip"}).body()

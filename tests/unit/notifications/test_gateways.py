@@ -64,7 +64,7 @@ class TestLetters:
 
         assert names == {*TEMPLATES, DEFAULT_TEMPLATE}
 
-    @pytest.mark.parametrize("status", ["Whatever", *TEMPLATES])
+    @pytest.mark.parametrize("status", ["Whatever", *sorted(TEMPLATES)])
     def test_names_the_order_in_subject_text_and_html(self, status: str) -> None:
         raw = written(status=status)
 

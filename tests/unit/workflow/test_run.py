@@ -57,12 +57,12 @@ COMMAND = UUID("11111111-1111-1111-1111-111111111111")
 
 def a_cause(number: int = 0) -> Cause:
     id_ = uuid5(COMMAND, str(number))
-    return Cause(id_, str(id_), 3, None)
+    return Cause(id_, str(id_), 3, size=2_000)
 
 
 def placed(order: Order, configuration: Configuration = DEFAULT) -> Progress:
     command = PlaceOrder(order_id=order.id, order=order, user="shop", origin="POST /api/Orders")
-    return place(None, command, a_cause(), now=NOW, configuration=configuration)
+    return place(None, command, a_cause(), now=NOW, configuration=configuration, room=10_000_000)
 
 
 def entering(
@@ -204,7 +204,7 @@ class TestPlace:
         )
 
         with pytest.raises(Refused) as refusal:
-            place(first.document, again, a_cause(1), now=NOW, configuration=DEFAULT)
+            place(first.document, again, a_cause(1), now=NOW, configuration=DEFAULT, room=1)
 
         assert refusal.value.problem.slug == "duplicate-order-id"
 
@@ -547,7 +547,7 @@ class TestRun:
 
         assert aborted.aborted
         assert aborted.document.order.status == "New"
-        assert kinds(aborted.messages) == [VoidPayment, ReleaseStock]
+        assert kinds(aborted.messages) == [ReleaseStock]
 
     def test_says_that_a_status_to_move_on_to_does_not_exist(self) -> None:
         done = placed(the_reference_order(), one_status(a_change_to("Nowhere")))
@@ -651,6 +651,61 @@ class TestRun:
 
         assert done.ended is not None
         assert len(done.ended.results) == 11
+
+
+ASKING = ["IncreaseReservedInventory", "AuthorizePayment", "ReduceReservedInventory", "Dance"]
+
+
+class TestLaws:
+    @given(
+        names=st.lists(st.sampled_from([*ASKING, "ValidateTrackingNumber"]), max_size=5),
+        answers=st.lists(st.sampled_from([*StepStatus, None]), min_size=5, max_size=5),
+        stops=st.sampled_from([None, True, False]),
+    )
+    def test_a_first_run_that_is_aborted_holds_nothing(
+        self, names: list[str], answers: list[StepStatus | None], stops: bool | None
+    ) -> None:
+        steps = [WorkflowStep(name=name, stop_on_error=stops) for name in names]
+        configuration = one_status(*steps)
+        pending = a_payment(id="p", status="Pending")
+        progress = placed(an_order(order_form=a_form(payments=[pending])), configuration)
+        asked, held, reserved = list(progress.messages), False, False
+
+        for status in answers:
+            if progress.ended is None:
+                late = an_answer(progress)
+                (command,) = progress.messages
+                good = status in {StepStatus.SUCCESS, StepStatus.WARNING}
+                more: dict[str, object] = {}
+                if isinstance(command, ReserveStock):
+                    reserved = reserved or good
+                    more["reserved"] = {"1": 2 if good else 0}
+                if isinstance(command, ReleaseStock):
+                    reserved = reserved and not good
+                    more["reserved"] = {"1": 0} if good else {}
+                if isinstance(command, AuthorizePayment) and command.operations and good:
+                    held = True
+                    more["payments"] = [pending.model_copy(update={"status": "Processed"})]
+                progress = (
+                    timed_out(progress)
+                    if status is None
+                    else answered(progress, status, configuration, **more)
+                )
+                asked += progress.messages
+                with pytest.raises(RunOver):
+                    finish_step(progress.document, late, now=NOW, configuration=configuration)
+
+        if progress.aborted:
+            form = progress.document.order.order_form
+            assert form is not None
+            undone = kinds(list(progress.messages))
+            assert form.authorized_payment_total == 0
+            assert not held or VoidPayment in undone
+            assert not reserved or ReleaseStock in undone
+            assert not any(one.reserved_inventory_quantity for one in form.line_items or ())
+        if progress.ended is not None:
+            assert progress.document.run is None
+            assert progress.document.order.status == "New"
 
 
 class TestCancelPayments:

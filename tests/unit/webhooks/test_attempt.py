@@ -1,0 +1,168 @@
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.messages.webhooks import DeliveryFailed, EndpointDisabled
+from services.webhooks.domain.attempt import Judgement, NotSent, Result, judge, pause, wished
+from services.webhooks.domain.delivery import DeliverWebhook
+from services.webhooks.domain.endpoint import WebhookEndpoint, disable
+from tests.unit.webhooks.test_endpoint import an_endpoint
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEY = UUID("0198c0de-0000-7000-8000-000000000001")
+REQUEST = DeliverWebhook(
+    delivery_id="d", endpoint_id="e", event_id="v", event_type="order.created", order_id="o"
+)
+
+
+def a_result(status: int | None = 500, **members: object) -> Result:
+    error = None if status else "it did not answer in time"
+    return Result(NOW, 12.5, status, error, **members)  # type: ignore[arg-type] # as the test says
+
+
+def judged(
+    result: Result | NotSent,
+    *,
+    number: int = 1,
+    endpoint: WebhookEndpoint | None = None,
+    deleted: bool = False,
+) -> Judgement:
+    known = None if deleted else endpoint or an_endpoint()
+    return judge(known, REQUEST, result, number=number, key=KEY, now=NOW)
+
+
+def state(judgement: Judgement) -> str:
+    return str(judgement.update["$set"]["state"])
+
+
+class TestJudge:
+    @pytest.mark.parametrize("status", [200, 201, 204, 299])
+    def test_takes_every_2xx_for_delivered(self, status: int) -> None:
+        judgement = judged(a_result(status))
+
+        assert state(judgement) == "delivered"
+        assert judgement.update["$set"]["completed"] == NOW
+        assert (judgement.again_at, judgement.is_failure) == (None, False)
+
+    @given(status=st.one_of(st.none(), st.integers(100, 199), st.integers(300, 599)))
+    def test_tries_everything_but_2xx_and_410_again(self, status: int | None) -> None:
+        judgement = judged(a_result(status))
+
+        assert (state(judgement) == "retrying") is (status != 410)
+        assert judgement.again_at is not None
+        if status != 410:
+            assert judgement.update["$set"]["nextAttempt"] == judgement.again_at
+
+    def test_disables_an_endpoint_that_is_gone_once(self) -> None:
+        open_, (closed, _) = an_endpoint(), disable(an_endpoint(), reason="410", now=NOW)
+
+        first = judged(a_result(410), endpoint=open_)
+        second = judged(a_result(410), endpoint=closed)
+
+        assert [type(message) for message in first.news] == [EndpointDisabled]
+        assert first.endpoints[0].disabled_reason is not None
+        assert (state(first), state(second)) == ("held", "held")
+        assert (second.news, second.endpoints) == ((), ())
+
+    def test_gives_up_after_the_last_attempt_and_says_so_once(self) -> None:
+        endpoint = an_endpoint(retry_schedule=[1, 1])
+
+        before, last = (judged(a_result(), number=n, endpoint=endpoint) for n in (2, 3))
+
+        assert (state(before), state(last)) == ("retrying", "failed")
+        assert before.news == ()
+        assert last.again_at is None
+        (news,) = last.news
+        assert isinstance(news, DeliveryFailed)
+        assert (news.attempts, news.event_id, news.order_id) == (3, "v", "o")
+
+    def test_goes_on_at_the_longest_pause_where_the_lane_is_to_be_held(self) -> None:
+        endpoint = an_endpoint(retry_schedule=[60, 5], on_exhausted="hold")
+
+        last, later = (judged(a_result(), number=n, endpoint=endpoint) for n in (3, 4))
+
+        assert (state(last), state(later)) == ("held", "held")
+        assert last.again_at == later.again_at == NOW + timedelta(seconds=60)
+        assert (len(last.news), len(later.news)) == (1, 0)
+
+    def test_skips_what_an_endpoint_that_was_deleted_has_not_taken(self) -> None:
+        assert state(judged(NotSent(deleted=True), deleted=True)) == "skipped"
+        assert state(judged(a_result(500), deleted=True)) == "skipped"
+        assert state(judged(a_result(200), deleted=True)) == "delivered"
+
+    def test_holds_what_was_not_sent_without_counting_it(self) -> None:
+        judgement = judged(NotSent(deleted=False), number=7)
+
+        assert (state(judgement), judgement.is_postponed) == ("held", True)
+        assert "$push" not in judgement.update
+
+    @pytest.mark.parametrize(
+        ("status", "quiet"), [(429, True), (503, True), (500, False), (301, False)]
+    )
+    def test_leaves_the_whole_endpoint_alone_when_it_is_busy(
+        self, status: int, *, quiet: bool
+    ) -> None:
+        judgement = judged(a_result(status, retry_after="100"))
+
+        assert judgement.again_at == NOW + timedelta(seconds=100)
+        assert judgement.quiet_until == (judgement.again_at if quiet else None)
+
+    def test_does_not_hold_too_many_requests_against_an_endpoint(self) -> None:
+        assert not judged(a_result(429)).is_failure
+        assert judged(a_result(503)).is_failure
+
+    @given(excerpt=st.binary(max_size=3000))
+    def test_keeps_an_excerpt_of_at_most_a_kilobyte(self, excerpt: bytes) -> None:
+        judgement = judged(a_result(500, excerpt=excerpt))
+
+        (attempt,) = judgement.update["$push"]["attempts"]["$each"]
+        assert len(attempt.get("responseExcerpt", "").encode()) <= 1024
+        assert judgement.update["$push"]["attempts"]["$slice"] == -50
+
+
+class TestPause:
+    @given(seconds=st.integers(1, 86_400), key=st.uuids(), number=st.integers(1, 1000))
+    def test_is_a_fifth_longer_or_shorter_at_most_and_the_same_for_a_repeat(
+        self, seconds: int, key: UUID, number: int
+    ) -> None:
+        found = pause(seconds, key=key, number=number)
+
+        assert 0.8 * seconds - 0.001 <= found.total_seconds() <= 1.2 * seconds + 0.001
+        assert found == pause(seconds, key=key, number=number)
+
+    def test_spreads_the_calls(self) -> None:
+        pauses = {pause(100, key=UUID(int=number), number=1) for number in range(100)}
+
+        assert len(pauses) > 90
+
+
+class TestWished:
+    @pytest.mark.parametrize(
+        ("text", "seconds"),
+        [
+            ("120", 120),
+            (" 7 ", 7),
+            ("0", 1),
+            ("999999999", 86_400),
+            (format_datetime(NOW + timedelta(minutes=5), usegmt=True), 300),
+            (format_datetime(NOW - timedelta(minutes=5), usegmt=True), 1),
+            (format_datetime(NOW + timedelta(days=5), usegmt=True), 86_400),
+            ("Sun, 01 Mar 2026 12:00:30 -0000", 30),
+        ],
+    )
+    def test_is_between_a_second_and_a_day(self, text: str, seconds: int) -> None:
+        found = wished(a_result(503, retry_after=text), now=NOW)
+
+        assert found == timedelta(seconds=seconds)
+
+    @pytest.mark.parametrize("text", [None, "", "soon", "-5", "1.5", "9" * 50])
+    def test_is_none_where_nothing_sensible_is_said(self, text: str | None) -> None:
+        assert wished(a_result(503, retry_after=text), now=NOW) is None
+
+    @given(text=st.text())
+    def test_never_breaks_on_what_a_receiver_sends(self, text: str) -> None:
+        wished(a_result(503, retry_after=text), now=NOW)

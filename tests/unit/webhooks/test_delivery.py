@@ -1,0 +1,118 @@
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.message import Envelope
+from services.webhooks.domain.delivery import Lanes, body, plan
+from services.webhooks.domain.endpoint import Heard
+from tests.unit.webhooks.test_endpoint import NOON, an_endpoint, an_event
+
+ID = UUID("0198c0de-0000-7000-8000-000000000001")
+DATA = (
+    b'{"id":"%s","price":1234567890.12345678901,"order":{"id":"o","orderNumber":"7","x":[1]}}'
+    % (str(ID).encode())
+)
+
+
+def an_envelope(data: bytes = DATA, type_: str = "order.created") -> Envelope:
+    return Envelope(
+        id=ID,
+        type=type_,
+        topic="orders.events",
+        key="o",
+        data=data,
+        time=NOON,
+        correlation_id="c",
+    )
+
+
+class TestBody:
+    def test_carries_a_full_event_byte_for_byte(self) -> None:
+        sent = body(an_event(sequence=4), an_envelope(), previous=2, thin=False)
+
+        assert sent.endswith(b'"data":' + DATA + b"}")
+        assert {name: json.loads(sent)[name] for name in ("id", "type", "sequence")} == {
+            "id": str(ID),
+            "type": "order.created",
+            "sequence": 4,
+        }
+        assert json.loads(sent)["previousSequence"] == 2
+
+    def test_reduces_the_order_of_a_thin_event(self) -> None:
+        sent = body(an_event(), an_envelope(), previous=0, thin=True)
+
+        assert json.loads(sent)["data"]["order"] == {"id": "o", "orderNumber": "7"}
+
+    @pytest.mark.parametrize("data", [b'{"sku":"s"}', b'{"order":null}'])
+    def test_leaves_a_thin_event_without_an_order_alone(self, data: bytes) -> None:
+        sent = body(an_event(), an_envelope(data), previous=0, thin=True)
+
+        assert json.loads(sent)["data"] == json.loads(data)
+
+    @given(text=st.text())
+    def test_is_json_whatever_the_event_says(self, text: str) -> None:
+        sent = body(an_event(timestamp=text), an_envelope(), previous=0, thin=False)
+
+        assert json.loads(sent)["timestamp"] == text
+
+
+class TestPlan:
+    def test_chains_the_sequences_of_each_endpoint(self) -> None:
+        everything = an_endpoint().model_copy(update={"id": "all"})
+        shipped = an_endpoint(filters={"statuses": ["Ship"]}).model_copy(update={"id": "some"})
+        endpoints, lanes, chains = [everything, shipped], None, []
+
+        for sequence, status in enumerate(("New", "Ship", "New", "Ship"), 1):
+            event = an_event(sequence=sequence, status=status)
+            planned, lanes = plan(event, an_envelope(), endpoints=endpoints, lanes=lanes, now=NOON)
+            chains += [
+                (one.delivery.endpoint_id, one.delivery.sequence, one.delivery.previous_sequence)
+                for one in planned
+            ]
+
+        assert [chain for chain in chains if chain[0] == "all"] == [
+            ("all", 1, 0),
+            ("all", 2, 1),
+            ("all", 3, 2),
+            ("all", 4, 3),
+        ]
+        assert [chain for chain in chains if chain[0] == "some"] == [("some", 2, 0), ("some", 4, 2)]
+        assert lanes == Lanes(id="order:o", sent={"all": 4, "some": 4})
+
+    def test_changes_nothing_where_nobody_listens(self) -> None:
+        known = Lanes(id="order:o", sent={"e": 1})
+
+        planned, lanes = plan(
+            an_event(),
+            an_envelope(type_="order.updated"),
+            endpoints=[an_endpoint(event_types=["order.created"])],
+            lanes=known,
+            now=NOON,
+        )
+
+        assert planned == []
+        assert lanes is known
+
+    def test_puts_an_order_in_one_lane_and_the_unordered_each_in_its_own(self) -> None:
+        ordered, free = an_endpoint(), an_endpoint(ordering="none")
+        stock = Heard(sequence=1, timestamp="t", sku="o", warehouse_code="w")
+
+        def lanes_of(event: Heard) -> list[str]:
+            planned, _ = plan(event, an_envelope(), endpoints=[ordered, free], lanes=None, now=NOON)
+            assert planned[1].lane == planned[1].delivery.id
+            return [one.lane for one in planned]
+
+        assert lanes_of(an_event(sequence=1))[0] == lanes_of(an_event(sequence=2))[0]
+        assert lanes_of(an_event())[0] != lanes_of(stock)[0]
+
+    def test_makes_the_same_deliveries_for_the_same_event(self) -> None:
+        at = datetime(2027, 1, 1, tzinfo=UTC)
+
+        first, _ = plan(an_event(), an_envelope(), endpoints=[an_endpoint()], lanes=None, now=NOON)
+        again, _ = plan(an_event(), an_envelope(), endpoints=[an_endpoint()], lanes=None, now=at)
+
+        assert [one.request for one in first] == [one.request for one in again]

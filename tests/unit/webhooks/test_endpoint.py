@@ -1,0 +1,156 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from contracts.messages.webhooks import CreateWebhookEndpoint, EndpointDisabled, EndpointSettings
+from services.chassis.outcomes import Ignore, Refused
+from services.webhooks.domain.endpoint import (
+    Heard,
+    WebhookEndpoint,
+    answer,
+    create,
+    deletable,
+    disable,
+    wants,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def a_command(**settings: object) -> CreateWebhookEndpoint:
+    return CreateWebhookEndpoint(
+        endpoint_id="e",
+        settings=EndpointSettings.model_validate({"url": "https://example.com/hooks", **settings}),
+        secret=SECRET,
+        user="a client",
+    )
+
+
+def an_endpoint(**settings: object) -> WebhookEndpoint:
+    return create(None, a_command(**settings), forbidden=None, now=NOON)
+
+
+def an_event(**members: object) -> Heard:
+    given_members = {
+        "sequence": 1,
+        "timestamp": "2026-03-01T12:00:00Z",
+        "order_id": "o",
+        "sub_class_name": "Online",
+        "status": "New",
+        "store_id": "Oslo",
+        "market": "NOR",
+    }
+    return Heard.model_validate(given_members | members)
+
+
+class TestWants:
+    @pytest.mark.parametrize(
+        ("patterns", "wanted"),
+        [
+            (["*"], True),
+            (["order.*"], True),
+            (["order.created"], True),
+            (["inventory.*", "order.created"], True),
+            (["order.updated"], False),
+            (["inventory.*"], False),
+        ],
+    )
+    def test_takes_the_types_that_are_named_or_begin_so(
+        self, patterns: list[str], *, wanted: bool
+    ) -> None:
+        endpoint = an_endpoint(event_types=patterns)
+
+        assert wants(endpoint, "order.created", an_event()) is wanted
+
+    @pytest.mark.parametrize(
+        ("name", "member"),
+        [
+            ("order_types", "sub_class_name"),
+            ("statuses", "status"),
+            ("stores", "store_id"),
+            ("markets", "market"),
+        ],
+    )
+    @given(word=st.text("abcABCøØß", min_size=1), other=st.text("xyz", min_size=1))
+    def test_compares_each_filter_without_case(
+        self, name: str, member: str, word: str, other: str
+    ) -> None:
+        endpoint = an_endpoint(filters={name: [other, word]})
+
+        assert wants(endpoint, "order.created", an_event(**{member: word.upper().lower()})) is (
+            word.upper().lower().casefold() in {word.casefold(), other.casefold()}
+        )
+        assert wants(endpoint, "order.created", an_event(**{member: word}))
+        assert not wants(endpoint, "order.created", an_event(**{member: "something else"}))
+        assert not wants(endpoint, "order.created", an_event(**{member: None}))
+
+    def test_lets_stock_pass_the_filters_that_are_about_orders(self) -> None:
+        endpoint = an_endpoint(filters={"stores": ["Oslo"]})
+        event = Heard(sequence=1, timestamp="now", sku="s", warehouse_code="w")
+
+        assert wants(endpoint, "inventory.updated", event)
+
+    def test_takes_nothing_while_the_endpoint_is_closed(self) -> None:
+        disabled, _ = disable(an_endpoint(), reason="410", now=NOON)
+
+        assert not wants(disabled, "order.created", an_event())
+        assert not wants(an_endpoint(is_enabled=False), "order.created", an_event())
+
+
+class TestCreate:
+    def test_refuses_an_address_that_can_never_be_called(self) -> None:
+        with pytest.raises(Refused) as raised:
+            create(None, a_command(), forbidden="127.0.0.1 is neither", now=NOON)
+
+        assert raised.value.problem.slug == "address-not-allowed"
+
+    def test_ignores_an_endpoint_that_is_there(self) -> None:
+        with pytest.raises(Ignore):
+            create(an_endpoint(), a_command(), forbidden=None, now=NOON)
+
+    def test_keeps_the_secret_out_of_what_is_printed(self) -> None:
+        assert SECRET not in repr(a_command())
+        assert SECRET not in repr(an_endpoint())
+        assert SECRET.encode() not in answer(an_endpoint())
+        assert SECRET.encode() in answer(an_endpoint(), secret=SECRET)
+
+
+class TestDelete:
+    def test_refuses_what_is_not_there(self) -> None:
+        with pytest.raises(Refused) as raised:
+            deletable(None)
+
+        assert raised.value.problem.status == 404
+
+
+class TestDisable:
+    def test_tells_why(self) -> None:
+        disabled, news = disable(an_endpoint(), reason="it is gone", now=NOON)
+
+        assert disabled.disabled_reason == "it is gone"
+        assert news == [EndpointDisabled(endpoint_id="e", reason="it is gone")]
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"event_types": ["order.eaten"]},
+            {"event_types": []},
+            {"headers": {"Webhook-Id": "x"}},
+            {"headers": {"HOST": "x"}},
+            {"headers": {"content-type": "text/plain"}},
+            {"headers": {"X-A": "line\r\nX-B: feed"}},
+            {"headers": {"X A": "x"}},
+            {"retry_schedule": [0]},
+            {"max_in_flight": 0},
+            {"timeout_seconds": 31},
+        ],
+    )
+    def test_refuse_what_could_not_be_kept(self, settings: dict[str, object]) -> None:
+        with pytest.raises(ValidationError):
+            a_command(**settings)
