@@ -19,7 +19,7 @@ from services.chassis.calls import Attempt, Gateway, Limits, Verdict
 from services.chassis.clock import Clock
 from services.chassis.consumer import RETRY_DELAYS, Table
 from services.chassis.document import Document
-from services.chassis.mongo import connect, database
+from services.chassis.mongo import Database, connect, database
 from services.chassis.outcomes import Ignore, Refused
 from services.chassis.service import Service
 from services.chassis.settings import ChassisSettings
@@ -208,11 +208,16 @@ def gateway(
     return Gateway("ring", Ring, ring, record, limits=lambda _: limits)
 
 
-def bells(settings: ChassisSettings) -> Gateway[Ring, bool]:
-    """Return a gateway to an outside world that outlives this process, and keeps every call."""
-    rings = database(connect(settings.mongo_url), settings.mongo_database)["rings"]
+def bells(mongo: Database) -> Gateway[Ring, bool]:
+    """Return a gateway to an outside world that outlives this process, and keeps every call.
+
+    Who rings at `nobody` waits for ever.
+    """
+    rings = mongo["rings"]
 
     async def ring(request: Ring, attempt: Attempt) -> bool:
+        if request.target == "nobody":
+            await asyncio.Event().wait()
         await rings.insert_one(
             {**request.model_dump(), "key": attempt.key, "attempt": attempt.number}
         )
@@ -225,7 +230,8 @@ def main() -> None:
     """Run the service in this process until it is told to stop."""
     settings = ChassisSettings.from_environment()
     delays = [float(delay) for delay in os.environ.get("TOY_RETRY_DELAYS", "0.2,0.2").split(",")]
-    asyncio.run(service(settings, retry_delays=delays, gateways=[bells(settings)]).run())
+    world = database(connect(settings.mongo_url), settings.mongo_database)
+    asyncio.run(service(settings, retry_delays=delays, gateways=[bells(world)]).run())
 
 
 if __name__ == "__main__":
