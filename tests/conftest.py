@@ -12,7 +12,7 @@ import pytest
 
 from services.chassis.mongo import connect
 from services.chassis.settings import ChassisSettings
-from tests.harness import Wire
+from tests.harness import Wire, forget_topics
 from tests.stack import Brokers, started
 
 
@@ -48,6 +48,7 @@ async def settings() -> AsyncIterator[ChassisSettings]:
     client = connect(settings.mongo_url)
     await client.drop_database(name)
     client.close()
+    await forget_topics(settings)
 
 
 @pytest.fixture(scope="module")

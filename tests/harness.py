@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.message import Envelope, Message
 from services.chassis.clock import Clock
@@ -59,6 +60,19 @@ async def until(condition: Callable[[], Any], *, within: float = 15.0) -> Any:
             )
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.25)
+
+
+async def forget_topics(settings: ChassisSettings) -> None:
+    """Delete the topics of a test module: a broker with ten thousand partitions is slow."""
+    admin = AIOKafkaAdminClient(**settings.kafka_arguments())
+    await admin.start()
+    try:
+        topics = await admin.list_topics()
+        await admin.delete_topics(
+            [name for name in topics if name.startswith(settings.topic_prefix)]
+        )
+    finally:
+        await admin.close()
 
 
 class Startable(Protocol):

@@ -19,7 +19,9 @@ async def waiting(shop: Shop, event_id: UUID, *, after: int) -> timedelta:
     """Return how long the delivery waits, once it has had so many attempts."""
 
     async def found() -> timedelta | None:
-        record = await shop.mongo["webhook_deliveries"].find_one({"eventId": str(event_id)})
+        record = await shop.mongo["webhook_deliveries"].find_one(
+            {"endpointId": shop.endpoint_id, "eventId": str(event_id)}
+        )
         if record is None or len(record["attempts"]) < after or "nextAttempt" not in record:
             return None
         pause = record["nextAttempt"] - record["attempts"][-1]["startedAt"]
