@@ -34,6 +34,7 @@ class Model(Value):
         extra="ignore",
         frozen=True,
         str_max_length=LONGEST_TEXT,
+        hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
 

@@ -11,7 +11,13 @@ from typing import Protocol
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
@@ -23,6 +29,7 @@ REPLIES = "replies"
 REPLY_PARTITIONS = 64
 MAX_MESSAGE = 10 * 1024 * 1024
 MAX_BATCH = 250
+BROKERS_AWAITED = 15
 
 Records = tuple["ConsumerRecord[bytes, bytes]", ...]
 
@@ -30,28 +37,50 @@ log = structlog.get_logger()
 
 
 async def create_topics(settings: ChassisSettings, topics: Iterable[str]) -> None:
-    """Create what is missing of `topics` (given without the prefix); keep what exists."""
+    """Create what is missing of `topics` (given without the prefix); keep what exists.
+
+    A cluster that has just started may have no broker to put them on yet: it is waited for.
+
+    :raises KafkaError: if a topic cannot be created
+    """
+    missing = list(topics)
     admin = AIOKafkaAdminClient(**settings.kafka_arguments())
     await admin.start()
     try:
-        response = await admin.create_topics(
-            [
-                NewTopic(
-                    name=settings.topic_prefix + topic,
-                    num_partitions=REPLY_PARTITIONS if topic == REPLIES else settings.partitions,
-                    replication_factor=-1,  # the broker's default, which aiokafka lets through
-                    replica_assignments={},  # only together with an empty assignment
-                    topic_configs={"max.message.bytes": str(MAX_MESSAGE)},
-                )
-                for topic in topics
-            ]
-        )
-        for name, code, *_ in response.topic_errors:
-            error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
-                raise error(name)
+        for _ in range(BROKERS_AWAITED):
+            missing = await _created(admin, settings, missing)
+            if not missing:
+                return
+            await asyncio.sleep(1)
+        raise InvalidReplicationFactorError(f"no broker takes the topics {', '.join(missing)}")
     finally:
         await admin.close()
+
+
+async def _created(
+    admin: AIOKafkaAdminClient, settings: ChassisSettings, topics: Sequence[str]
+) -> list[str]:
+    """Create the topics; return those for which no broker was there."""
+    response = await admin.create_topics(
+        [
+            NewTopic(
+                name=settings.topic_prefix + topic,
+                num_partitions=REPLY_PARTITIONS if topic == REPLIES else settings.partitions,
+                replication_factor=-1,  # the broker's default, which aiokafka lets through
+                replica_assignments={},  # only together with an empty assignment
+                topic_configs={"max.message.bytes": str(MAX_MESSAGE)},
+            )
+            for topic in topics
+        ]
+    )
+    left: list[str] = []
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if error is InvalidReplicationFactorError:
+            left.append(name.removeprefix(settings.topic_prefix))
+        elif code and error is not TopicAlreadyExistsError:
+            raise error(name)
+    return left
 
 
 class NotTaken(Exception):

@@ -192,18 +192,13 @@ class TestSettings:
         }
         loop = asyncio.get_running_loop()
 
-        answer = await world.shop("PUT", "/api/Settings/OrderTypes", [online, quick])
-        put = loop.time()
-        version = max([one.watched.current.version for one in world.services.values()]) + 1
-        await until(
-            lambda: all(one.watched.current.version == version for one in world.services.values())
-        )
-        took = loop.time() - put
+        before = loop.time()
+        await world.configure("OrderTypes", [online, quick])
+        took = loop.time() - before
         order = await world.placed(an_order(orderType="Quick"))
         await world.configure("OrderTypes", types.json)
 
-        assert answer.status == 200
-        assert took < 1.5  # a second, and a little for a busy machine
+        assert took < 2  # a second, and the time that a busy machine takes for the request itself
         assert order["tags"] == ["ClickAndCollect"]
         assert "errors" not in order
 

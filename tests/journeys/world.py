@@ -116,12 +116,11 @@ class World:
         assert answer.status == 200, answer.json
         stored = await self.db["settings"].find_one({"_id": "configuration"}, {"version": 1})
         assert stored is not None
-        await until(
-            lambda: all(
-                service.watched.current.version == stored["version"]
-                for service in self.services.values()
-            )
-        )
+        await until(lambda: self.configured_everywhere(stored["version"]))
+
+    def configured_everywhere(self, version: int) -> bool:
+        """Say whether every service has these settings."""
+        return all(one.watched.current.version == version for one in self.services.values())
 
     # -- what is to be seen -----------------------------------------------------------------------
 

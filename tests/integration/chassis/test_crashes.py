@@ -59,8 +59,8 @@ class TestCrash:
         async with died_and_back(settings, point):
             # A transaction left open blocks its documents until MongoDB's own time limit for it.
             await wire.wait_for(toy.EVENTS, lambda event: event.key == name, count=3, within=75)
-            for message in sent:
-                await wire.wait_for("replies", lambda e, id_=message.id: e.key == str(id_))
+            ids = {str(message.id) for message in sent}
+            await until(lambda: ids <= {answer.key for answer in wire.on("replies")})
             await nothing_is_owed(mongo)
 
             async def caught_up() -> bool:

@@ -73,7 +73,7 @@ async def service(settings: ChassisSettings) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def under_load(wire: Wire, mongo: Database) -> AsyncIterator[None]:
-    """Add to counters for the length of the block and a while longer; then see that all is there."""
+    """Add to counters for the length of the block; then see that all of it is there."""
     names, enough = [a_counter() for _ in range(10)], asyncio.Event()
 
     async def load() -> int:

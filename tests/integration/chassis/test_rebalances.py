@@ -69,7 +69,7 @@ class TestRebalance:
         self, settings: ChassisSettings, wire: Wire, mongo: Database
     ) -> None:
         """Guards "a late twin's writes are refused": marks and revisions fence a process that
-        sleeps over its session between reading and writing, and that wakes up as if nothing were."""
+        sleeps over its session between reading and writing, and wakes up as if nothing were."""
         name = a_counter()
         first = await wire.send(Add(counter=name, amount=1))
         async with process(settings, KONTOR_CRASH_AT="after_read:1:SIGSTOP") as frozen:

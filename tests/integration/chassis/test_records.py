@@ -87,7 +87,7 @@ POISON: dict[str, tuple[bytes | None, Headers, str]] = {
 
 class TestPoison:
     @pytest.mark.parametrize(("body", "its_headers", "reason"), POISON.values(), ids=POISON)
-    async def test_dies_at_once_with_its_bytes_and_without_harm(  # noqa: PLR0913 - fixtures
+    async def test_dies_at_once_with_its_bytes_and_without_harm(  # noqa: PLR0917 - fixtures
         self,
         settings: ChassisSettings,
         wire: Wire,
