@@ -21,6 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local.stack import Stack
 from tests.bench.floor import ROLES, TOPICS
 
+PARTITIONS = 4  # of every topic, the floor's and Kontor's
 SKUS = ("SKU-00001", "SKU-00002", "SKU-00003")
 Say = Callable[[str], None]
 
@@ -86,7 +87,7 @@ async def floor(stack: Stack, hook: str) -> AsyncIterator[Place]:
     run = "floor" + uuid4().hex[:6]
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap)
     await admin.start()
-    await admin.create_topics([NewTopic(f"{run}.{topic}", 4, 1) for topic in TOPICS])
+    await admin.create_topics([NewTopic(f"{run}.{topic}", PARTITIONS, 1) for topic in TOPICS])
     await admin.close()
     port = free_port()
     environment = {
@@ -141,6 +142,7 @@ async def kontor(
                 "KONTOR_MONGO_URL": stack.mongo_url,
                 "KONTOR_MONGO_DATABASE": name,
                 "KONTOR_TOPIC_PREFIX": f"{name}.",
+                "KONTOR_PARTITIONS": str(PARTITIONS),
                 # Benchmarks lift the limits of decided 13.2.
                 **dict.fromkeys(
                     (

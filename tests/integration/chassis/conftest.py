@@ -1,10 +1,11 @@
 """What the conformance tests of the chassis share."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
-from services.chassis import logging
 from services.chassis.kafka import create_topics
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
@@ -12,10 +13,16 @@ from tests import toy
 from tests.harness import Wire, database
 
 
-@pytest.fixture(scope="session", autouse=True)
-def lines() -> None:
-    """Log as a service does: structlog's own way prints what was handled."""
-    logging.set_up(service="tests", level="WARNING")
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """Leave out the line that each handled message makes; other modules may want to see theirs."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        cache_logger_on_first_use=False,
+    )
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ class TestLease:
     ) -> None:
         """Guards "lanes keep their order with two processes" under failures and rebalances."""
         world, names = World(), [a_counter() for _ in range(12)]
-        world.fails_now_and_then = 29
+        world.fails_now_and_then = 97
         enough = asyncio.Event()
 
         async def promises() -> int:
@@ -127,6 +127,7 @@ class TestMemory:
                 return await mongo["rings"].count_documents({"target": "shop", "number": -1}) == 50
 
             await until(made, within=30)
+            await no_call_is_left(mongo, target="shop")
             grown = busy.memory - at_first
 
         left = await mongo["toy_calls"].count_documents({})
