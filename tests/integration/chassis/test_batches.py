@@ -230,7 +230,7 @@ class TestRepeat:
         fail, because the first copy has changed what it finds."""
         name = a_counter()
         once = wire.sealed(Add(counter=name, mood="once"), reply_to=3)
-        async with running(toy.service(settings, retry_delays=())):
+        async with running(toy.service(settings, retry_delays=(60.0,))):
             await wire.producer.send([once])
             await wire.wait_for("replies", lambda e: e.key == str(once.id))
 

@@ -55,9 +55,10 @@ class TestLease:
     async def test_of_a_process_that_was_frozen_is_lost_to_it(
         self, settings: ChassisSettings, wire: Wire, mongo: Database
     ) -> None:
-        """Guards the same for one that wakes up and wants to record: it finds the call recorded,
-        tells nothing again, and goes on."""
-        name, clock = a_counter(), MovableClock()
+        """Guards the same for one that wakes up and wants to record: the call is no longer its
+        own, it tells nothing, and goes on."""
+        name, clock, world = a_counter(), MovableClock(), World()
+        world.hangs.add("shop")
         async with process(
             settings, instance="only", KONTOR_CRASH_AT="after_call:1:SIGSTOP"
         ) as frozen:
@@ -65,17 +66,20 @@ class TestLease:
             await wire.send(Add(counter=name, call="shop"))
             await until(lambda: frozen.is_frozen)
             clock.advance(LEASE)
-            heir = toy.service(in_its_place(settings), clock=clock, gateways=[toy.bells(mongo)])
+            heir = toy.service(in_its_place(settings), clock=clock, gateways=[world.gateway()])
             async with running(heir):
-                await wire.wait_for(toy.EVENTS, lambda e: _rung(e.type, e.key, name))
-                await no_call_is_left(mongo)
+                await until(lambda: world.at_once["shop"])
 
                 frozen.signal(signal.SIGCONT)
                 await until(lambda: frozen.said("call.taken_over"))
+                still_there = await mongo["toy_calls"].count_documents({"lane": name})
+                world.released.set()
+                await wire.wait_for(toy.EVENTS, lambda e: _rung(e.type, e.key, name))
+                await no_call_is_left(mongo)
 
         copies = [event for event in events(wire, name) if event.type == "toy.rung"]
-        assert len(copies) == 1
-        assert len(await rings(mongo, name)) == 2
+        assert (still_there, len(copies)) == (1, 1)
+        assert {one["key"] for one in await rings(mongo, name)} == set(world.keys)
 
     async def test_is_kept_while_partitions_and_lanes_change_hands(
         self, settings: ChassisSettings, wire: Wire, mongo: Database

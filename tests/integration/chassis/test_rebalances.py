@@ -65,6 +65,27 @@ class TestRebalance:
         assert all(left_once(events(wire, name), rounds) for name in names)
         assert await counter(mongo, weak) == [1, 2]
 
+    async def test_drops_what_was_read_before_it(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards the batch in hand that was not begun: a line is so long that nothing more is
+        read, and a rebalance empties it. What was read already must not be handled now, because
+        the line is read again from its beginning."""
+        name = a_counter()
+        sent = [wire.sealed(Add(counter=name, amount=n)) for n in range(1, 3_001)]
+        async with running(toy.service(settings, retry_delays=PATIENT)) as one:
+            await wire.send(Add(counter=name, amount=0, mood="weak"))
+            await wire.producer.send(sent)
+            await until(lambda: one.consumer.parked > 2_000)
+
+            async with running(toy.service(settings, retry_delays=PATIENT)) as other:
+                await until(lambda: max(one.consumer.parked, other.consumer.parked) > 2_000)
+                toy.CURED.add(name)
+                await wire.wait_for(toy.EVENTS, lambda e: e.key == name, count=3_001, within=40)
+
+        assert await counter(mongo, name) == [*range(3_001)]
+        assert left_once(events(wire, name), 3_001)
+
     async def test_leaves_nothing_to_a_process_that_was_frozen_meanwhile(
         self, settings: ChassisSettings, wire: Wire, mongo: Database
     ) -> None:
