@@ -64,7 +64,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
-def _tell_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def tell_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put the story of an exception in the place of the exception itself."""
     found = event.pop("exc_info", None)
     if found is True:
         found = sys.exc_info()
@@ -102,7 +103,7 @@ def set_up(*, service: str, level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _tell_exceptions,
+            tell_exceptions,
             structlog.processors.JSONRenderer(serializer=_serialize),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),

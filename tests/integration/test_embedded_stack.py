@@ -60,7 +60,7 @@ async def running(
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    holder = subprocess.Popen(  # noqa: S603 - our own words
+    holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     with holder:
@@ -344,14 +344,14 @@ async def started_by(holder: subprocess.Popen[str]) -> tuple[int, int]:
 async def restarted(running: Stack) -> list[str]:
     """Wait until the stack has seen what died and has started it again; return the names."""
     async with asyncio.timeout(30):
-        while not (names := await running.restart_dead()):  # noqa: ASYNC110 - nor of its burial
+        while not (names := await running.restart_dead()):
             await asyncio.sleep(0.02)
     return names
 
 
 async def comes_true(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - no event tells of a process's end
+        while not condition():
             await asyncio.sleep(0.02)
 
 

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from services.chassis.kafka import create_topics
+from services.chassis.logging import tell_exceptions
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
 from tests import toy
@@ -15,9 +16,13 @@ from tests.harness import Wire, database
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet() -> Iterator[None]:
-    """Leave out the line that each handled message makes; other modules may want to see theirs."""
+    """Leave out the line that each handled message makes; other modules may want to see theirs.
+
+    An exception is told in short: structlog's own way takes a second to draw one.
+    """
     before = structlog.get_config()
     structlog.configure(
+        processors=[tell_exceptions, structlog.processors.JSONRenderer(default=str)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         cache_logger_on_first_use=False,
     )

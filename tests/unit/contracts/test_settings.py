@@ -220,9 +220,9 @@ class TestWorkflowStep:
     )
     def test_stops_on_error_by_the_newer_word_first(
         self,
-        stop: bool | None,  # noqa: FBT001
-        go_on: bool | None,  # noqa: FBT001
-        expected: bool | None,  # noqa: FBT001
+        stop: bool | None,
+        go_on: bool | None,
+        expected: bool | None,
     ) -> None:
         step = WorkflowStep(name="x", stop_on_error=stop, continue_on_error=go_on)
 
