@@ -73,7 +73,9 @@ def _in_docker() -> Brokers:
     mongo = (
         DockerContainer(MONGO_IMAGE)
         .with_exposed_ports(27017)
-        .with_command("--replSet rs0 --bind_ip_all")
+        .with_command(
+            "--replSet rs0 --bind_ip_all --setParameter transactionLifetimeLimitSeconds=10"
+        )
     )
     containers = (kafka, mongo)
 

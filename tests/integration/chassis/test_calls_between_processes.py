@@ -28,6 +28,38 @@ def in_its_place(settings: ChassisSettings) -> ChassisSettings:
     return settings.model_copy(update={"instance": "only"})
 
 
+class TestLane:
+    async def test_keeps_its_order_while_it_changes_hands(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards "lanes keep their order with two processes" under failures and rebalances."""
+        world, names = World(), [a_counter() for _ in range(12)]
+        world.fails_now_and_then = 97
+        enough = asyncio.Event()
+
+        async def promises() -> int:
+            rounds = 0
+            while not enough.is_set():
+                await promise(wire, names, "shop", [rounds])
+                rounds += 1
+                await asyncio.sleep(0.1)  # the load goes on while partitions move
+            return rounds
+
+        async with running(toy.service(settings, gateways=[world.gateway()])) as one:
+            promising = asyncio.create_task(promises())
+            async with running(toy.service(settings, gateways=[world.gateway()])) as other:
+                await until(lambda: len(other.consumer.positions) == 2)
+            await until(lambda: len(one.consumer.positions) == 4)
+            enough.set()
+            rounds = await promising
+            await until(lambda: all(len(world.rung[name]) == rounds for name in names), within=40)
+            await no_call_is_left(mongo)
+            await nothing_is_owed(mongo)
+
+        assert [world.rung[name] for name in names] == [[*range(rounds)]] * 12
+        assert max(world.most_at_once[name] for name in names) == 1
+
+
 class TestLease:
     async def test_of_a_process_that_was_killed_is_taken_over_with_the_same_key(
         self, settings: ChassisSettings, wire: Wire, mongo: Database
@@ -80,36 +112,6 @@ class TestLease:
         copies = [event for event in events(wire, name) if event.type == "toy.rung"]
         assert (still_there, len(copies)) == (1, 1)
         assert {one["key"] for one in await rings(mongo, name)} == set(world.keys)
-
-    async def test_is_kept_while_partitions_and_lanes_change_hands(
-        self, settings: ChassisSettings, wire: Wire, mongo: Database
-    ) -> None:
-        """Guards "lanes keep their order with two processes" under failures and rebalances."""
-        world, names = World(), [a_counter() for _ in range(12)]
-        world.fails_now_and_then = 97
-        enough = asyncio.Event()
-
-        async def promises() -> int:
-            rounds = 0
-            while not enough.is_set():
-                await promise(wire, names, "shop", [rounds])
-                rounds += 1
-                await asyncio.sleep(0.1)  # the load goes on while partitions move
-            return rounds
-
-        async with running(toy.service(settings, gateways=[world.gateway()])) as one:
-            promising = asyncio.create_task(promises())
-            async with running(toy.service(settings, gateways=[world.gateway()])) as other:
-                await until(lambda: len(other.consumer.positions) == 2)
-            await until(lambda: len(one.consumer.positions) == 4)
-            enough.set()
-            rounds = await promising
-            await until(lambda: all(len(world.rung[name]) == rounds for name in names), within=40)
-            await no_call_is_left(mongo)
-            await nothing_is_owed(mongo)
-
-        assert [world.rung[name] for name in names] == [[*range(rounds)]] * 12
-        assert max(world.most_at_once[name] for name in names) == 1
 
 
 class TestMemory:
