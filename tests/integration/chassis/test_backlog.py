@@ -26,7 +26,7 @@ class TestStop:
         """Guards "graceful stop finishes the batch in hand": after SIGTERM amid a load, what is
         marked is exactly what is committed, all of it has left, and nothing is handled twice."""
         names = [a_counter() for _ in range(30)]
-        for amount in range(100):
+        for amount in range(400):
             await wire.producer.send(
                 [wire.sealed(Add(counter=name, amount=amount)) for name in names]
             )
@@ -39,14 +39,14 @@ class TestStop:
         offsets = sum((await committed(settings)).values())
         assert code == 0
         assert stopped.said("service.stopped")
-        assert 0 < handled < 3_000
+        assert 0 < handled < 12_000
         assert (await mongo["toy_inbox"].count_documents({}), offsets) == (handled, handled)
         await nothing_is_owed(mongo)
 
         async with running(toy.service(settings)):
-            await wire.wait_for(toy.EVENTS, lambda e: e.key in names, count=3_000, within=30)
-        assert [await counter(mongo, name) for name in names] == [[*range(100)]] * 30
-        assert all(left_once(events(wire, name), 100) for name in names)
+            await wire.wait_for(toy.EVENTS, lambda e: e.key in names, count=12_000, within=30)
+        assert [await counter(mongo, name) for name in names] == [[*range(400)]] * 30
+        assert all(left_once(events(wire, name), 400) for name in names)
 
 
 class TestParking:
