@@ -2,17 +2,19 @@
 
 import asyncio
 import gc
+import logging
+import sys
 from time import monotonic, process_time
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic_core import from_json, to_json
 from pymongo import AsyncMongoClient, InsertOne, WriteConcern
 
 from deploy.local.stack import Stack
-from services.chassis import logging
 from services.chassis.settings import ChassisSettings
 from tests import toy
 from tests.bench.places import Say, brokers
@@ -23,7 +25,10 @@ MESSAGES = 20_000
 
 async def run(say: Say, *, messages: int = MESSAGES) -> dict[str, Any]:
     """Let both work off a backlog of small commands, each with a document and an event."""
-    logging.set_up(service="bench", level="WARNING")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     gc.set_threshold(20_000, 50, 100)
     async with brokers(say) as stack:
         say("by hand")
