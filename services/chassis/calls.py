@@ -288,6 +288,8 @@ class Calls:
         try:
             verdict = self._gateways[held.kind].record(held.request, outcome, held.attempt, unit)
         except Exception:
+            # The call is made again under the same key, which makes that harmless; the others of
+            # this batch are recorded all the same.
             log.exception("call.not_recorded", call=held.kind, call_id=held.id)
             return Verdict(again_at=batch.now + POSTPONED, failed=True)
         unit.merge(marked=False)

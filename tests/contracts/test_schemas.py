@@ -286,7 +286,7 @@ def _refs(part: Any) -> Iterator[str]:  # noqa: ANN401 - any part of a JSON docu
 def _leads_somewhere(ref: str, document: dict[str, Any]) -> bool:
     if not ref.startswith("#/"):
         return (FOLDER / ref).exists()
-    found: Any = document
+    found: Any = document  # Any: a step of the path may lead anywhere in the document
     for step in ref.removeprefix("#/").split("/"):
         found = found.get(step) if isinstance(found, dict) else None
     return found is not None

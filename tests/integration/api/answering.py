@@ -57,7 +57,7 @@ class Answerer:
         self._topics = topics
         self._producer = Producer(settings)
         self._clock = Clock()
-        self._consumer: Any = None
+        self._consumer: Any = None  # Any: aiokafka publishes no types
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
