@@ -160,6 +160,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+async def is_free_again(port: int) -> bool:
+    """Say the same, but give a server that was just killed a second to let go of it."""
+    deadline = asyncio.get_running_loop().time() + 1.0
+    while not is_free(port):
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(_PAUSE)
+    return True
+
+
 def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)

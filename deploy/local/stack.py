@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import IO
 
-from deploy.local.child import free_ports, is_free
+from deploy.local.child import free_ports, is_free, is_free_again
 from deploy.local.failure import ELSEWHERE, StackFailed
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
@@ -77,7 +77,7 @@ class Stack:
         try:
             for server in (self._kafka, self._mongo):
                 await server.child.end_orphan()
-            ports = self._choose_ports()
+            ports = await self._choose_ports()
             outcomes = await asyncio.gather(
                 self._kafka.start(port=ports["kafka"], controller_port=ports["controller"]),
                 self._mongo.start(port=ports["mongo"]),
@@ -124,7 +124,7 @@ class Stack:
             ) from None
         self._lock = lock
 
-    def _choose_ports(self) -> dict[str, int]:
+    async def _choose_ports(self) -> dict[str, int]:
         """Take the ports that were asked for, else those of last time, else free ones."""
         path = self._directory / "ports.json"
         try:
@@ -137,7 +137,7 @@ class Stack:
             if wanted and not is_free(wanted):
                 raise StackFailed(f"Port {wanted}, wanted for {name}, is in use.")
             last = remembered.get(name)
-            if wanted or (last and is_free(last)):
+            if wanted or (last and await is_free_again(last)):
                 ports[name] = wanted or last or 0
                 continue
             ports[name] = next(

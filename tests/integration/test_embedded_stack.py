@@ -328,7 +328,7 @@ async def kept(running: Stack) -> tuple[list[str], list[str]]:
     finally:
         await consumer.stop()
     async with AsyncMongoClient[dict[str, str]](running.mongo_url) as client:
-        found = await client["test"]["words"].find().to_list()
+        found = await client["test"]["words"].find(sort={"_id": 1}).to_list()
     return from_kafka, [document["word"] for document in found]
 
 

@@ -38,6 +38,15 @@ def partition_of(settings: ChassisSettings, name: str) -> int:
     return int(DefaultPartitioner()(name.encode(), every, every))
 
 
+def counters_everywhere(settings: ChassisSettings, each: int) -> list[str]:
+    """Return names that nothing has touched, as many on each partition."""
+    found: dict[int, list[str]] = {partition: [] for partition in range(settings.partitions)}
+    while any(len(names) < each for names in found.values()):
+        name = a_counter()
+        found[partition_of(settings, name)].append(name)
+    return [name for names in found.values() for name in names[:each]]
+
+
 async def counter(mongo: Database, name: str) -> list[int]:
     """Return what was added to a counter, in this order."""
     found = await mongo["counters"].find_one({"_id": name})

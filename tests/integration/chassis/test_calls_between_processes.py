@@ -12,7 +12,7 @@ from services.chassis.settings import ChassisSettings
 from tests import toy
 from tests.harness import Wire, running, until
 from tests.integration.chassis.process import process
-from tests.integration.chassis.seen import a_counter, events, nothing_is_owed
+from tests.integration.chassis.seen import a_counter, counters_everywhere, events, nothing_is_owed
 from tests.integration.chassis.world import World, no_call_is_left, promise
 from tests.toy import Add
 
@@ -33,7 +33,7 @@ class TestLane:
         self, settings: ChassisSettings, wire: Wire, mongo: Database
     ) -> None:
         """Guards "lanes keep their order with two processes" under failures and rebalances."""
-        world, names = World(), [a_counter() for _ in range(12)]
+        world, names = World(), counters_everywhere(settings, 3)
         world.fails_now_and_then = 97
         enough = asyncio.Event()
 
@@ -45,11 +45,14 @@ class TestLane:
                 await asyncio.sleep(0.1)  # the load goes on while partitions move
             return rounds
 
-        async with running(toy.service(settings, gateways=[world.gateway()])) as one:
-            promising = asyncio.create_task(promises())
+        async with (
+            running(toy.service(settings, gateways=[world.gateway()])) as one,
+            asyncio.TaskGroup() as tasks,
+        ):
+            promising = tasks.create_task(promises())
             async with running(toy.service(settings, gateways=[world.gateway()])) as other:
-                await until(lambda: len(other.consumer.positions) == 2)
-            await until(lambda: len(one.consumer.positions) == 4)
+                await until(lambda: len(other.consumer.positions) == 2, within=30)
+            await until(lambda: len(one.consumer.positions) == 4, within=30)
             enough.set()
             rounds = await promising
             await until(lambda: all(len(world.rung[name]) == rounds for name in names), within=40)

@@ -18,6 +18,7 @@ from tests.integration.chassis.process import process
 from tests.integration.chassis.seen import (
     a_counter,
     counter,
+    counters_everywhere,
     events,
     left_once,
     nothing_is_owed,
@@ -44,15 +45,18 @@ class TestRebalance:
         """Guards "rebalance while a batch is in hand": `on_partitions_revoked` waits, and what was
         read before and is handled after it is dropped. Processes come and go under load, and some
         messages wait for a retry all the while."""
-        names, weak, enough = [a_counter() for _ in range(20)], a_counter(), asyncio.Event()
-        async with running(toy.service(settings, retry_delays=PATIENT)) as one:
-            loading = asyncio.create_task(load(wire, names, enough))
+        names, weak, enough = counters_everywhere(settings, 5), a_counter(), asyncio.Event()
+        async with (
+            running(toy.service(settings, retry_delays=PATIENT)) as one,
+            asyncio.TaskGroup() as tasks,
+        ):
+            loading = tasks.create_task(load(wire, names, enough))
             waiting = [wire.sealed(Add(counter=weak, amount=n, mood="weak")) for n in (1, 2)]
             await wire.producer.send(waiting)
             async with running(toy.service(settings, retry_delays=PATIENT)) as other:
-                await until(lambda: len(other.consumer.positions) == 2)
-                await until(lambda: len(one.consumer.positions) == 2)
-            await until(lambda: len(one.consumer.positions) == 4)
+                await until(lambda: len(other.consumer.positions) == 2, within=30)
+                await until(lambda: len(one.consumer.positions) == 2, within=30)
+            await until(lambda: len(one.consumer.positions) == 4, within=30)
             toy.CURED.add(weak)
             enough.set()
             rounds = await loading
