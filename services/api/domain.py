@@ -125,7 +125,7 @@ class Result:
     """What became of a command: the answer its request gets.
 
     `body` is JSON. A result without one whose `order_id` and `version` are set is answered with
-    that version of the order. `completed` is known of results that were looked up.
+    that version of the order, in this `shape` (contracts.messages.replies). `completed` is known of results that were looked up.
     """
 
     status: int
@@ -134,6 +134,7 @@ class Result:
     order_id: str | None = None
     version: int | None = None
     completed: datetime | None = None
+    shape: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ class Handling:
             problem=problem(outcome.problem) if outcome.problem else None,
             order_id=outcome.order_id,
             version=outcome.version,
+            shape=outcome.shape,
         )
         return Envelope(
             id=work.envelope.id,

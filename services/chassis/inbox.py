@@ -32,16 +32,29 @@ class Outcome:
     problem: str | None = None
     order_id: str | None = None
     version: int | None = None
+    shape: str | None = None
 
     def to_bson(self) -> Bson:
         """Return the members that are set, under one-letter names."""
-        named = {"s": self.status, "p": self.problem, "o": self.order_id, "v": self.version}
+        named = {
+            "s": self.status,
+            "p": self.problem,
+            "o": self.order_id,
+            "v": self.version,
+            "a": self.shape,
+        }
         return {name: value for name, value in named.items() if value is not None}
 
     @classmethod
     def from_bson(cls, document: Bson) -> "Outcome":
         """Read what `to_bson` wrote."""
-        return cls(document["s"], document.get("p"), document.get("o"), document.get("v"))
+        return cls(
+            document["s"],
+            document.get("p"),
+            document.get("o"),
+            document.get("v"),
+            document.get("a"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

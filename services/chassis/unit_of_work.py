@@ -285,7 +285,7 @@ class UnitOfWork:
         """Make the calls to a target that wait for their next attempt due now."""
         self.staged_batch.woken.append(target)
 
-    def reply(
+    def reply(  # noqa: PLR0913 - an answer has this many parts
         self,
         status: int,
         *,
@@ -293,10 +293,14 @@ class UnitOfWork:
         problem: Problem | None = None,
         order_id: str | None = None,
         version: int | None = None,
+        shape: str | None = None,
     ) -> None:
-        """Answer the command in hand: to whoever waits, and for good in the inbox mark."""
+        """Answer the command in hand: to whoever waits, and for good in the inbox mark.
+
+        The mark keeps no body: a repeated answer is that version of the order in this shape.
+        """
         slug = problem.slug if problem is not None else None
-        self.outcome = Outcome(status, slug, order_id, version)
+        self.outcome = Outcome(status, slug, order_id, version, shape)
         self.answer(
             Reply(
                 command_id=self.envelope.correlation_id,
@@ -304,6 +308,7 @@ class UnitOfWork:
                 problem=problem,
                 order_id=order_id,
                 version=version,
+                shape=shape,
             ),
             body=body,
             reply_to=self.envelope.reply_to,

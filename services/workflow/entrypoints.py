@@ -7,6 +7,7 @@ from contracts.message import Message
 from contracts.messages.orders import (
     OrderMessage,
     PlaceOrder,
+    PutPayments,
     RunTimedOut,
     StepFinished,
     UpdateOrderStatus,
@@ -14,6 +15,8 @@ from contracts.messages.orders import (
 from services.chassis.unit_of_work import Loads, Route
 from services.workflow import handlers
 from services.workflow.domain.order import OrderDocument
+from services.workflow.domain.put_payments import put_payments
+from services.workflow.handlers import changing
 
 
 def _order(message: OrderMessage) -> Loads:
@@ -26,4 +29,6 @@ TABLE: Mapping[type[Message], Route[Any]] = {
     UpdateOrderStatus: Route(UpdateOrderStatus, handlers.update_order_status, _order),
     StepFinished: Route(StepFinished, handlers.step_finished, _order),
     RunTimedOut: Route(RunTimedOut, handlers.time_run_out, _order),
+    # Changes without a run: the command, and the rule it obeys.
+    PutPayments: Route(PutPayments, changing(put_payments), _order),
 }

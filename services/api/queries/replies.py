@@ -159,4 +159,5 @@ def read(raw: bytes) -> Result:
         problem=reply.problem,
         order_id=reply.order_id,
         version=reply.version,
+        shape=reply.shape,
     )

@@ -6,6 +6,7 @@ from uuid import UUID
 import zstandard
 from pydantic_core import from_json, to_json
 
+from contracts.messages.replies import shaped
 from contracts.problems import CATALOGUE, problem
 from services.api.domain import Result
 from services.chassis.mongo import Bson, Database
@@ -41,7 +42,13 @@ class Results:
             return Result(outcome["s"], completed=at)
         if outcome["s"] == _BEGUN:
             return await self._of_run(command, order_id)
-        found = Result(outcome["s"], order_id=order_id, version=outcome.get("v"), completed=at)
+        found = Result(
+            outcome["s"],
+            order_id=order_id,
+            version=outcome.get("v"),
+            completed=at,
+            shape=outcome.get("a"),
+        )
         return await self.filled(found)
 
     async def filled(self, result: Result) -> Result:
@@ -51,7 +58,7 @@ class Results:
         found = await self._database["order_versions"].find_one(
             {"_id": f"{result.order_id}/{result.version:010d}"}
         )
-        return result if found is None else _of_version(found, result.status)
+        return result if found is None else _of_version(found, result.status, result.shape)
 
     async def _of_run(self, command: UUID, order_id: str) -> Result | None:
         # The order first: a run that ends in between is then found among the versions.
@@ -68,11 +75,15 @@ class Results:
         return None if found is None else _of_version(found, found["statusCode"])
 
 
-def _of_version(found: Bson, status: int) -> Result:
+def _of_version(found: Bson, status: int, shape: str | None = None) -> Result:
     order: bytes = _decompressor.decompress(found["order"])
+    if shape is not None:
+        body = shaped(shape, order)
+    else:
+        body = _execution(order, found) if status == _OK else order
     return Result(
         status=status,
-        body=_execution(order, found) if status == _OK else order,
+        body=body,
         order_id=found["orderId"],
         version=found["version"],
         completed=found["at"],

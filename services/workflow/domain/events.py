@@ -14,11 +14,14 @@ from pydantic_core import to_json
 from contracts.messages.orders import (
     Change,
     OrderCancelled,
+    OrderCommentAdded,
     OrderCompleted,
     OrderCreated,
     OrderDeleted,
     OrderEvent,
+    OrderLineCancelled,
     OrderPaymentUpdated,
+    OrderShipmentUpdated,
     OrderStatusChanged,
     OrderUpdated,
     OrderWorkflowFailed,
@@ -26,7 +29,14 @@ from contracts.messages.orders import (
 )
 from contracts.order import Order
 from contracts.settings import Configuration
-from services.workflow.domain.order import DELETED, OrderDocument, Run, StepResult, replaced
+from services.workflow.domain.order import (
+    DELETED,
+    OrderDocument,
+    Run,
+    StepResult,
+    order_bytes,
+    replaced,
+)
 from services.workflow.domain.run import Progress
 
 # operationId and category of each event, Omnium's where it has one (domain 5.6), ours from 900000.
@@ -39,6 +49,9 @@ OPERATIONS: Final[dict[type[OrderEvent], tuple[int, str]]] = {
     OrderDeleted: (110109, "Deleted"),
     OrderPaymentUpdated: (900003, "Updated"),
     OrderWorkflowFailed: (900004, "Error"),
+    OrderLineCancelled: (310106, "Canceled"),
+    OrderCommentAdded: (900005, "Comment"),
+    OrderShipmentUpdated: (900006, "Updated"),
 }
 
 _SENTENCES: Final[dict[type[OrderEvent], str]] = {
@@ -50,6 +63,9 @@ _SENTENCES: Final[dict[type[OrderEvent], str]] = {
     OrderDeleted: "The order was deleted",
     OrderPaymentUpdated: "The payments were updated",
     OrderWorkflowFailed: "The workflow failed",
+    OrderLineCancelled: "Units of a line were cancelled",
+    OrderCommentAdded: "A comment was added",
+    OrderShipmentUpdated: "A shipment was updated",
 }
 
 # Members that change with every version say nothing about what happened.
@@ -65,11 +81,6 @@ class Told:
     version_id: str
 
 
-def order_bytes(order: Order) -> bytes:
-    """Return the order as clients read it."""
-    return order.__pydantic_serializer__.to_json(order, by_alias=True, exclude_none=True)
-
-
 def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
     progress: Progress,
     run: Run,
@@ -83,7 +94,7 @@ def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
 
     `seed` is something unique to this change, from which the opaque version ids are made.
     """
-    kinds = _kinds(progress, run, before, configuration)
+    kinds = progress.kinds or _kinds(progress, run, before, configuration)
     document = progress.document
     version = document.version + len(kinds)
     version_id = f"{version}-{seed[:12]}"
@@ -99,7 +110,15 @@ def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
     changes = () if before is None else tuple(differences(before, order))
     told = [
         Told(
-            _event(kind, order, run, changes, document.version - len(kinds) + 1 + place, now),
+            _event(
+                kind,
+                order,
+                run,
+                changes,
+                document.version - len(kinds) + 1 + place,
+                now,
+                (progress.operation if not place else None) or OPERATIONS[kind],
+            ),
             body,
             version_id,
         )
@@ -143,14 +162,14 @@ def _event(  # noqa: PLR0913, PLR0917 - an event has this many facts
     changes: tuple[Change, ...],
     sequence: int,
     now: datetime,
+    operation: tuple[int, str],
 ) -> OrderEvent:
-    operation, category = OPERATIONS[kind]
     shipments = (order.order_form.shipments if order.order_form else None) or ()
     return kind(
         order_id=order.id,
         sequence=sequence,
-        operation_id=operation,
-        category=category,
+        operation_id=operation[0],
+        category=operation[1],
         timestamp=now,
         message=_SENTENCES[kind],
         sub_class_name=order.order_type,

@@ -191,6 +191,11 @@ def version_key(order_id: str, version: int) -> str:
     return f"{order_id}/{version:010d}"
 
 
+def order_bytes(order: Order) -> bytes:
+    """Return the order as clients read it."""
+    return order.__pydantic_serializer__.to_json(order, by_alias=True, exclude_none=True)
+
+
 def replaced(order: Order, **changes: object) -> Order:
     """Return the order with these members changed."""
     return order.model_copy(update=changes)

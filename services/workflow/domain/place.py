@@ -24,6 +24,8 @@ from services.workflow.domain.run import Progress, start
 
 AWAITING_INVENTORY: Final = "AwaitingInventory"
 FIRST_STATUS: Final = "New"
+ROOM: Final = 10 * 1024 * 1024 - 128 * 1024
+"""Bytes that an order may have in an event: a record's, without its head and what changed."""
 GROWTH: Final = 300
 """Bytes by which a line may grow on its way: what is reserved, delivered, cancelled, and when."""
 
@@ -38,20 +40,18 @@ class Cause:
     size: int
 
 
-def place(  # noqa: PLR0913 - what a rule may know is handed to it
+def place(
     existing: OrderDocument | None,
     command: PlaceOrder,
     cause: Cause,
     *,
     now: datetime,
     configuration: Configuration,
-    room: int,
 ) -> Progress:
     """Store a new order and take its first run as far as it goes.
 
     Until that run has ended the order's status is Queued (domain 3 no. 6).
 
-    :param room: bytes that an event may have; one that carries the order must fit
     :raises Refused: duplicate-order-id, if the order exists; too-large
     """
     if existing is not None:
@@ -59,7 +59,7 @@ def place(  # noqa: PLR0913 - what a rule may know is handed to it
     kind = configuration.order_type(command.order.order_type)
     order = filled(command.order, kind, cause, now=now, configuration=configuration)
     order = calculate(order, pricing(order, configuration))
-    _fits(order, cause.size, room)
+    refuse_too_large(order, cause.size)
     status = order.status or FIRST_STATUS
     known = kind.status(status) if kind is not None else None
     status = known.name if known is not None else status
@@ -84,14 +84,15 @@ def place(  # noqa: PLR0913 - what a rule may know is handed to it
     return progress
 
 
-def _fits(order: Order, size: int, room: int) -> None:
+def refuse_too_large(order: Order, size: int) -> None:
     """Let no order in that no event could carry: each shipment repeats its lines there.
 
+    :param size: of the command that brought it, or its change
     :raises Refused: too-large (decided 2.2)
     """
     form = order.order_form
     shipments = (form.shipments if form else None) or ()
-    if 2 * size * (1 + len(shipments)) < room:
+    if 2 * size * (1 + len(shipments)) < ROOM:
         return
     lines = {
         line.line_item_id: len(line.model_dump_json(exclude_none=True))
@@ -102,7 +103,7 @@ def _fits(order: Order, size: int, room: int) -> None:
     ]
     without = {"order_form": {"shipments": {"__all__": {"line_items"}}}}
     whole = len(order.model_dump_json(exclude_none=True, exclude=without)) + sum(copies)
-    if whole + GROWTH * (len(lines) + len(copies)) > room:
+    if whole + GROWTH * (len(lines) + len(copies)) > ROOM:
         raise Refused(
             problem("too-large", "Its events would not fit into a record of Kafka: send less.")
         )
@@ -187,19 +188,28 @@ def _form(form: OrderForm, order: Order, cause: Cause) -> OrderForm:
         )
         for shipment in form.shipments or _default_shipment(order, lines)
     ]
-    payments = [
-        payment
-        if payment.id
-        else payment.model_copy(update={"id": str(derived(cause.id, f"payment/{position}"))})
-        for position, payment in enumerate(form.payments or ())
-    ]
     return form.model_copy(
         update={
             "line_items": lines,
             "shipments": shipments,
-            "payments": [_dated(payment, order.created) for payment in payments],
+            "payments": identified(form.payments or (), cause, created=order.created),
         }
     )
+
+
+def identified(
+    payments: Sequence[Payment], cause: Cause, *, created: datetime | None
+) -> list[Payment]:
+    """Return the payments with an id and a date each."""
+    return [
+        _dated(
+            payment
+            if payment.id
+            else payment.model_copy(update={"id": str(derived(cause.id, f"payment/{position}"))}),
+            created,
+        )
+        for position, payment in enumerate(payments)
+    ]
 
 
 def _dated(payment: Payment, created: datetime | None) -> Payment:

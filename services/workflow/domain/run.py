@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from contracts.message import Message
-from contracts.messages.orders import StepFinished, StepStatus
+from contracts.messages.orders import OrderEvent, StepFinished, StepStatus
 from contracts.note import EntityError
 from contracts.order import Order
 from contracts.settings import Configuration, WorkflowStep
@@ -39,13 +39,18 @@ DEEPEST: Final = 10
 class Progress:
     """Where a rule has brought the order, and what it wants sent.
 
-    `ended` is the run that has just ended, None while it waits.
+    `ended` is the run that has just ended, None while it waits. A change without a run has ended
+    at once; the rest is its own (see `changing.changed`).
     """
 
     document: OrderDocument
     messages: Sequence[Message] = ()
     ended: Run | None = None
     aborted: bool = False
+    kinds: tuple[type[OrderEvent], ...] = ()
+    operation: tuple[int, str] | None = None
+    shape: str | None = None
+    is_unchanged: bool = False
 
 
 def start(

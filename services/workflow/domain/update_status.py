@@ -8,11 +8,10 @@ from contracts.settings import Configuration, OrderStatus, OrderType
 from services.chassis.outcomes import Refused
 from services.workflow.domain.calculate import calculate
 from services.workflow.domain.change import delivered, enter, pricing
+from services.workflow.domain.changing import free
 from services.workflow.domain.order import DELETED, OrderDocument, Run
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress, start
-
-RETRY_AFTER = 1
 
 
 def update_status(
@@ -28,11 +27,7 @@ def update_status(
     :raises Refused: order-not-found, order-queued, order-locked, order-read-only, unknown-status,
         status-not-available
     """
-    if document is None:
-        raise Refused(problem("order-not-found"))
-    if document.run is not None:
-        slug = "order-queued" if document.run.is_first else "order-locked"
-        raise Refused(problem(slug, retry_after=RETRY_AFTER))
+    document = free(document)
     order = document.order
     if order.is_read_only:
         raise Refused(problem("order-read-only"))

@@ -62,7 +62,7 @@ def a_cause(number: int = 0) -> Cause:
 
 def placed(order: Order, configuration: Configuration = DEFAULT) -> Progress:
     command = PlaceOrder(order_id=order.id, order=order, user="shop", origin="POST /api/Orders")
-    return place(None, command, a_cause(), now=NOW, configuration=configuration, room=10_000_000)
+    return place(None, command, a_cause(), now=NOW, configuration=configuration)
 
 
 def entering(
@@ -204,7 +204,7 @@ class TestPlace:
         )
 
         with pytest.raises(Refused) as refusal:
-            place(first.document, again, a_cause(1), now=NOW, configuration=DEFAULT, room=1)
+            place(first.document, again, a_cause(1), now=NOW, configuration=DEFAULT)
 
         assert refusal.value.problem.slug == "duplicate-order-id"
 

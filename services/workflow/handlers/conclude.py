@@ -1,71 +1,38 @@
-"""One function per message: load, decide, save, send."""
+"""What every handler ends with: the order is kept, the world is told, the command is answered."""
 
 import zstandard
 
-from contracts.messages.orders import PlaceOrder, RunTimedOut, StepFinished, UpdateOrderStatus
-from contracts.messages.replies import Reply
+from contracts.messages.orders import RunTimedOut
+from contracts.messages.replies import ORDER, Reply, shaped
 from contracts.order import Order
-from services.chassis.unit_of_work import MAX_DATA, TooLarge, UnitOfWork
-from services.workflow.domain.events import Told, conclude, order_bytes, run_result
-from services.workflow.domain.finish_step import finish_step, run_timed_out
-from services.workflow.domain.order import OrderDocument, Run, VersionDocument, version_key
-from services.workflow.domain.place import Cause, place
+from services.chassis.unit_of_work import TooLarge, UnitOfWork
+from services.workflow.domain.events import Told, conclude, run_result
+from services.workflow.domain.order import (
+    OrderDocument,
+    Run,
+    VersionDocument,
+    order_bytes,
+    version_key,
+)
+from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
-from services.workflow.domain.update_status import update_status
-
-_REST = 64 * 1024
-"""Bytes of an event besides the order and what changed."""
 
 _compressor = zstandard.ZstdCompressor(level=1)
 _decompressor = zstandard.ZstdDecompressor()
 
 
-def place_order(command: PlaceOrder, uow: UnitOfWork) -> None:
-    """Store the order and begin its first run."""
-    existing = uow.find(OrderDocument, command.order_id)
-    progress = place(
-        existing,
-        command,
-        _cause(uow),
-        now=uow.now,
-        configuration=uow.configuration,
-        room=MAX_DATA - _REST,
-    )
-    _keep(progress, existing, uow)
-
-
-def update_order_status(command: UpdateOrderStatus, uow: UnitOfWork) -> None:
-    """Enter the status and begin its run."""
-    existing = uow.find(OrderDocument, command.order_id)
-    progress = update_status(
-        existing, command, _cause(uow), now=uow.now, configuration=uow.configuration
-    )
-    _keep(progress, existing, uow)
-
-
-def step_finished(message: StepFinished, uow: UnitOfWork) -> None:
-    """Go on with the run."""
-    existing = uow.find(OrderDocument, message.order_id)
-    progress = finish_step(existing, message, now=uow.now, configuration=uow.configuration)
-    _keep(progress, existing, uow)
-
-
-def time_run_out(message: RunTimedOut, uow: UnitOfWork) -> None:
-    """End the run that nobody answered."""
-    existing = uow.find(OrderDocument, message.order_id)
-    progress = run_timed_out(existing, message, now=uow.now, configuration=uow.configuration)
-    _keep(progress, existing, uow)
-
-
-def _cause(uow: UnitOfWork) -> Cause:
+def cause(uow: UnitOfWork) -> Cause:
+    """Return what a rule may know of the message in hand."""
     envelope = uow.envelope
     return Cause(envelope.id, envelope.correlation_id, envelope.reply_to, size=len(envelope.data))
 
 
-def _keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -> None:
+def keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -> None:
     """Store what the rule has decided and send what it wants sent."""
     if progress.ended is None:
         _wait(progress, existing, uow)
+    elif progress.is_unchanged and existing is not None:
+        _answer(progress, order_bytes(existing.order), existing.version, uow)
     else:
         _conclude(progress, progress.ended, existing, uow)
 
@@ -106,6 +73,9 @@ def _conclude(
         _tell(one, progress, run, uow)
     uow.send(*progress.messages)
     body = told[-1].order
+    if progress.shape is not None:
+        _answer(progress, body, document.version, uow)
+        return
     status = 201
     if not run.is_first:
         body = run_result(body, run.results, aborted=progress.aborted)
@@ -122,6 +92,18 @@ def _conclude(
         ),
         body=body,
         reply_to=run.reply_to,
+    )
+
+
+def _answer(progress: Progress, order: bytes, version: int, uow: UnitOfWork) -> None:
+    """Answer a change without a run: with the order as it is now, in the shape it asks for."""
+    shape = progress.shape or ORDER
+    uow.reply(
+        200,
+        body=shaped(shape, order) or None,
+        order_id=progress.document.id,
+        version=version,
+        shape=shape,
     )
 
 

@@ -1,0 +1,35 @@
+"""Reading one order (S0, retrieve)."""
+
+from typing import Final
+
+from contracts.order import Order
+from services.api.domain import refusal
+from services.api.entrypoints.parts import Parts
+from services.api.entrypoints.request import Request
+from services.api.entrypoints.response import NOT_MODIFIED, OK, Response, etag
+from services.api.entrypoints.routing import Route
+
+
+async def get_order(request: Request, parts: Parts) -> Response:
+    """Return one order, with its version as ETag."""
+    id_ = request.parameters["id"]
+    found = await parts.orders.get(id_, request.client)
+    if found is None:
+        raise refusal("order-not-found")
+    tag = etag(found.version)
+    known = request.headers.get(b"if-none-match", b"")
+    if tag[1] in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
+        return Response(NOT_MODIFIED, headers=(tag,))
+    return Response(OK, found.body, (tag,))
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/api/Orders/{id}",
+        handler=get_order,
+        requires="OrderRead",
+        answer=Order,
+        problems=("order-not-found",),
+    ),
+)
