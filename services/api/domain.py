@@ -125,7 +125,8 @@ class Result:
     """What became of a command: the answer its request gets.
 
     `body` is JSON. A result without one whose `order_id` and `version` are set is answered with
-    that version of the order, in this `shape` (contracts.messages.replies). `completed` is known of results that were looked up.
+    that version of the order, in this `shape` (contracts.messages.replies). `completed` is known of
+    results that were looked up.
     """
 
     status: int

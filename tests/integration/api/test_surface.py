@@ -95,7 +95,7 @@ class TestToken:
             "a.b.c",
             jwt.encode({"sub": OWNER}, "t" * 32, algorithm="HS256"),
             jwt.encode({"sub": OWNER}, "u" * 32, algorithm="HS256"),
-            jwt.encode({"sub": OWNER}, None, algorithm="none"),
+            jwt.encode({"sub": OWNER}, "", algorithm="none"),
         ],
     )
     async def test_that_is_not_ours_lets_nobody_in(self, api: Api, token: str) -> None:
