@@ -20,7 +20,7 @@ from services.chassis.clock import Clock
 from services.chassis.consumer import RETRY_DELAYS, Table
 from services.chassis.document import Document
 from services.chassis.mongo import Database, connect, database
-from services.chassis.outcomes import Ignore, Refused
+from services.chassis.outcomes import Ignore, Refused, Unconcerned
 from services.chassis.service import Service
 from services.chassis.settings import ChassisSettings
 from services.chassis.unit_of_work import Route, UnitOfWork
@@ -43,7 +43,8 @@ class Add(Message):
     amount: int = 1
     mood: str = "good"
     """`bad` fails always, `weak` until the counter is in CURED, `once` if the counter exists;
-    `late` is ignored, `no` is refused, `odd` writes what BSON cannot hold."""
+    `late` is ignored, `foreign` is no business of the toy's, `no` is refused, `odd` writes what
+    BSON cannot hold."""
     after: float | None = None
     """Add it only so many seconds later."""
     call: str | None = None
@@ -154,6 +155,8 @@ def _suffer(command: Add, counter: Counter | None) -> None:
             raise ValueError("once is enough")
         case "late":
             raise Ignore
+        case "foreign":
+            raise Unconcerned
         case "no":
             raise Refused(problem("order-locked"))
 

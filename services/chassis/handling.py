@@ -19,7 +19,7 @@ from services.chassis.clock import Clock
 from services.chassis.faults import crash_point
 from services.chassis.inbox import Inbox, Mark, Outcome
 from services.chassis.kafka import Producer
-from services.chassis.outcomes import Ignore, Refused
+from services.chassis.outcomes import Ignore, Refused, Unconcerned
 from services.chassis.store import Store
 from services.chassis.tracing import Tracing
 from services.chassis.unit_of_work import Batch, Everything, Key, UnitOfWork
@@ -229,6 +229,9 @@ def _run(works: Sequence[Work], batch: Batch, result: Handled) -> list[tuple[Wor
         unit = UnitOfWork(batch, work.envelope)
         try:
             work.route.handler(work.message, unit)  # type: ignore[union-attr] # these have a route
+        except Unconcerned:
+            outcomes.append((work, "ignored"))
+            continue
         except Ignore:
             unit = UnitOfWork(batch, work.envelope)
             outcomes.append((work, "ignored"))

@@ -4,20 +4,22 @@ Only this module and `queries.py` files touch the driver, and only through calls
 PyMongo's own async client both have (services/decisions/0004-motor-behind-one-module.md).
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import pymongo.database
 from bson import Decimal128
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
-    AsyncIOMotorClientSession,
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
 from pymongo import ReadPreference, WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -26,7 +28,8 @@ from services.chassis.document import Bson as Bson  # noqa: PLC0414 - this modul
 Client = AsyncIOMotorClient[Bson]
 Database = AsyncIOMotorDatabase[Bson]
 Collection = AsyncIOMotorCollection[Bson]
-Session = AsyncIOMotorClientSession
+InTransaction = pymongo.database.Database[Bson]
+Session = ClientSession
 
 DUPLICATE_KEY = 11000
 _CACHE_LIMIT = 50_000
@@ -114,19 +117,26 @@ def is_duplicate(error: BaseException) -> bool:
     return any(fault.get("code") == DUPLICATE_KEY for fault in details.get("writeErrors", ()))
 
 
-async def transact(
-    client: Client, work: Callable[[Session], Coroutine[Any, Any, Result]]
-) -> Result:
+async def transact(database: Database, work: Callable[[InTransaction, Session], Result]) -> Result:
     """Run `work` in one transaction and commit it.
+
+    `work` is a plain function that makes its calls one after the other: all of them together cost
+    one change of threads, where each would cost its own
+    (services/decisions/0004-motor-behind-one-module.md).
 
     `TransientTransactionError` runs the whole again, `UnknownTransactionCommitResult` commits
     again, for up to two minutes, as the driver's documentation prescribes. `work` may therefore
     run several times and must have no effect but its writes.
     """
-    async with await client.start_session() as session:
-        return await session.with_transaction(
-            work,
-            read_concern=ReadConcern("local"),
-            write_concern=WriteConcern("majority", j=True),
-            read_preference=ReadPreference.PRIMARY,
-        )
+    plain: InTransaction = database.delegate
+
+    def run() -> Result:
+        with plain.client.start_session() as session:
+            return session.with_transaction(
+                lambda session: work(plain, session),
+                read_concern=ReadConcern("local"),
+                write_concern=WriteConcern("majority", j=True),
+                read_preference=ReadPreference.PRIMARY,
+            )
+
+    return await asyncio.get_running_loop().run_in_executor(None, run)

@@ -83,7 +83,7 @@ class Service:
             clock=self.clock,
             configuration=lambda: self.watched.current,
         )
-        self.store = Store(self.client, self.database, name, self.calls.leases)
+        self.store = Store(self.database, name, self.calls.leases)
         endpoint = settings.otel_exporter_otlp_endpoint
         self._tracing = Tracing(name, endpoint) if endpoint else None
         self.consumer = Consumer(

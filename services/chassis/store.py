@@ -1,5 +1,6 @@
 """Loads the documents of a batch and writes the whole batch in one transaction."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from pymongo import DeleteOne, InsertOne, UpdateOne
 from services.chassis import inbox
 from services.chassis.document import Document
 from services.chassis.faults import crash_point
-from services.chassis.mongo import Bson, Client, Database, Session, transact
+from services.chassis.mongo import Bson, Database, InTransaction, Session, transact
 from services.chassis.unit_of_work import Batch, Call, Everything, Key, Lease, Overtaken
 
 MOST_AT_HAND = 512
@@ -24,12 +25,10 @@ class Store:
 
     def __init__(
         self,
-        client: Client,
         database: Database,
         service: str,
         leases: Callable[[Sequence[Call]], list[tuple[Call, Lease]]],
     ) -> None:
-        self._client = client
         self._database = database
         self._service = service
         self._leases = leases
@@ -52,11 +51,11 @@ class Store:
                     batch.originals[one] = known
                 else:
                     ids.setdefault(one[0], set()).add(one[1])
-        for kind in whole:
-            await self._fetch(batch, kind, {})
+        queries: list[tuple[type[Document], Bson]] = [(kind, {}) for kind in whole]
         for kind, names in ids.items():
             batch.originals.update(dict.fromkeys((kind, name) for name in names))
-            await self._fetch(batch, kind, {"_id": {"$in": list(names)}})
+            queries.append((kind, {"_id": {"$in": list(names)}}))
+        await asyncio.gather(*(self._fetch(batch, kind, query) for kind, query in queries))
 
     async def _fetch(self, batch: Batch, kind: type[Document], query: Bson) -> None:
         batch.everything.pop(kind, None)
@@ -77,17 +76,15 @@ class Store:
         writes = _writes(batch)
         inserts = self._inserts(batch)
 
-        async def write(session: Session) -> None:
-            await self._update(batch, writes, session)
+        def write(database: InTransaction, session: Session) -> None:
+            self._update(batch, writes, database, session)
             for collection, documents in inserts.items():
                 if documents:
-                    await self._database[collection].insert_many(
-                        documents, ordered=False, session=session
-                    )
+                    database[collection].insert_many(documents, ordered=False, session=session)
             crash_point("in_transaction")
 
         try:
-            await transact(self._client, write)
+            await transact(self._database, write)
         except BaseException:
             self.forget()
             raise
@@ -106,24 +103,22 @@ class Store:
             "dead_letters": batch.dead_letters,
         }
 
-    async def _update(self, batch: Batch, writes: Writes, session: Session) -> None:
+    def _update(
+        self, batch: Batch, writes: Writes, database: InTransaction, session: Session
+    ) -> None:
         for name, (operations, expected) in writes.items():
-            result = await self._database[name].bulk_write(
-                operations, ordered=False, session=session
-            )
+            result = database[name].bulk_write(operations, ordered=False, session=session)
             if result.matched_count + result.deleted_count < expected:
                 raise Overtaken(name)
         patches: dict[str, list[UpdateOne]] = {}
         for name, update in batch.patches:
             patches.setdefault(name, []).append(update)
         for name, updates in patches.items():
-            await self._database[name].bulk_write(updates, ordered=True, session=session)
+            database[name].bulk_write(updates, ordered=True, session=session)
         if batch.cancelled:
-            await self._database["timers"].delete_many(
-                {"_id": {"$in": batch.cancelled}}, session=session
-            )
+            database["timers"].delete_many({"_id": {"$in": batch.cancelled}}, session=session)
         if batch.finished_calls:
-            result = await self._database[f"{self._service}_calls"].bulk_write(
+            result = database[f"{self._service}_calls"].bulk_write(
                 batch.finished_calls, ordered=False, session=session
             )
             if result.matched_count + result.deleted_count < len(batch.finished_calls):

@@ -8,11 +8,11 @@ from contracts.messages.webhooks import CreateWebhookEndpoint, DeleteWebhookEndp
 from services.chassis.calls import Gateway
 from services.chassis.consumer import Table
 from services.chassis.settings import Network
-from services.chassis.unit_of_work import Everything, Loads, Route
+from services.chassis.unit_of_work import Batch, Everything, Loads, Route
 from services.webhooks import handlers
 from services.webhooks.domain.attempt import NotSent, Result
 from services.webhooks.domain.delivery import DeliverWebhook, Lanes
-from services.webhooks.domain.endpoint import Heard, WebhookEndpoint
+from services.webhooks.domain.endpoint import Heard, WebhookEndpoint, wants
 from services.webhooks.gateways import Receivers
 
 
@@ -20,8 +20,14 @@ def _endpoint(command: CreateWebhookEndpoint | DeleteWebhookEndpoint | DeliverWe
     return [(WebhookEndpoint, command.endpoint_id)]
 
 
-def _everyone(event: Heard) -> Loads:
-    return [Everything(WebhookEndpoint), (Lanes, event.subject)]
+def _everyone(_: Heard) -> Loads:
+    return [Everything(WebhookEndpoint)]
+
+
+def _lanes(kind: str, event: Heard, batch: Batch) -> Loads:
+    """Stock changes all day, and mostly nobody wants to hear of it."""
+    if any(wants(endpoint, kind, event) for endpoint in batch.all(WebhookEndpoint)):
+        yield (Lanes, event.subject)
 
 
 def table(allowed: tuple[Network, ...]) -> Table:
@@ -33,7 +39,7 @@ def table(allowed: tuple[Network, ...]) -> Table:
             DeleteWebhookEndpoint, handlers.delete_webhook_endpoint, loads=_endpoint
         ),
         **{
-            event: Route(Heard, handlers.fan_out, loads=_everyone)
+            event: Route(Heard, handlers.fan_out, loads=_everyone, then=partial(_lanes, event.type))
             for event in (*ORDER_EVENTS, *STOCK_EVENTS)
         },
     }

@@ -41,10 +41,11 @@ def delete_webhook_endpoint(command: DeleteWebhookEndpoint, uow: UnitOfWork) -> 
 
 def fan_out(event: Heard, uow: UnitOfWork) -> None:
     """Promise the event to every endpoint that wants it."""
+    interested = deliveries.interested(event, uow.envelope, uow.all(WebhookEndpoint))
     planned, lanes = deliveries.plan(
         event,
         uow.envelope,
-        endpoints=uow.all(WebhookEndpoint),
+        endpoints=interested,
         lanes=uow.find(Lanes, event.subject),
         now=uow.now,
     )
@@ -53,8 +54,7 @@ def fan_out(event: Heard, uow: UnitOfWork) -> None:
         uow.call(
             WEBHOOK, one.request, lane=one.lane, target=one.delivery.endpoint_id, payload=one.body
         )
-    if lanes is not None:
-        uow.save(lanes)
+    uow.save(lanes)
 
 
 def record_attempt(

@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError
 
 from contracts.settings import DEFAULT, DOCUMENTS, Configuration, Connector
 from services.chassis.configuration import DOCUMENT
-from services.chassis.mongo import Bson, Database, Session, transact
+from services.chassis.mongo import Bson, Database, InTransaction, Session, transact
 
 MEMBERS: Final[Mapping[str, str]] = {name: to_snake(name) for name in DOCUMENTS}
 """Which member of a Configuration holds which document."""
@@ -109,19 +109,19 @@ class SettingsStore:
             "changedAt": dict(after.changed_at),
         }
 
-        async def write(session: Session) -> None:
-            settings = self._database["settings"]
+        def write(database: InTransaction, session: Session) -> None:
+            settings = database["settings"]
             if before.configuration.version == 0:
                 # What was shipped is stored nowhere; of two first changes one finds the key taken.
-                await settings.insert_one({"_id": DOCUMENT, **members}, session=session)
+                settings.insert_one({"_id": DOCUMENT, **members}, session=session)
             else:
                 guard = {"_id": DOCUMENT, "version": before.configuration.version}
-                result = await settings.update_one(guard, {"$set": members}, session=session)
+                result = settings.update_one(guard, {"$set": members}, session=session)
                 if not result.matched_count:
                     raise _Overtaken
-            await self._database["settings_versions"].insert_one(change, session=session)
+            database["settings_versions"].insert_one(change, session=session)
 
-        await transact(self._database.client, write)
+        await transact(self._database, write)
 
 
 def _value(stored: Stored, name: str) -> object:

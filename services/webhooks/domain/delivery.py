@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 
 from contracts.message import Envelope, derived
 from services.chassis.document import Document
+from services.chassis.outcomes import Unconcerned
 from services.webhooks.domain.endpoint import Heard, WebhookEndpoint, wants
 
 State = Literal["pending", "delivering", "retrying", "delivered", "failed", "held", "skipped"]
@@ -78,6 +79,10 @@ class DeliverWebhook(BaseModel):
     order_id: str | None = None
 
 
+class Unwanted(Unconcerned):
+    """No endpoint wants this event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One delivery that an event leads to, and what it takes to make it."""
@@ -88,6 +93,19 @@ class Planned:
     lane: str
 
 
+def interested(
+    event: Heard, envelope: Envelope, endpoints: Sequence[WebhookEndpoint]
+) -> list[WebhookEndpoint]:
+    """Return the endpoints that want the event.
+
+    :raises Unwanted: if there is none
+    """
+    found = [one for one in endpoints if wants(one, envelope.type, event)]
+    if not found:
+        raise Unwanted
+    return found
+
+
 def plan(
     event: Heard,
     envelope: Envelope,
@@ -95,14 +113,11 @@ def plan(
     endpoints: Sequence[WebhookEndpoint],
     lanes: Lanes | None,
     now: datetime,
-) -> tuple[list[Planned], Lanes | None]:
-    """Return a delivery for each endpoint that wants the event, and how far all are told then."""
-    interested = [one for one in endpoints if wants(one, envelope.type, event)]
-    if not interested:
-        return [], lanes
+) -> tuple[list[Planned], Lanes]:
+    """Return a delivery for each of these endpoints, and how far all are told then."""
     sent = lanes.sent if lanes is not None else {}
-    planned = list(_deliveries(event, envelope, interested, sent, now))
-    sent = {**sent, **dict.fromkeys((one.id for one in interested), event.sequence)}
+    planned = list(_deliveries(event, envelope, endpoints, sent, now))
+    sent = {**sent, **dict.fromkeys((one.id for one in endpoints), event.sequence)}
     known = lanes or Lanes(id=event.subject, sent={})
     return planned, known.model_copy(update={"sent": sent})
 

@@ -81,6 +81,21 @@ class TestBatch:
         assert await counter(mongo, name) == [1, 1]
         assert sorted(from_json(one.data)["statusCode"] for one in answers) == [200, 200, 409]
 
+    async def test_leaves_no_trace_of_what_is_no_business_of_the_service(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards `Unconcerned`: a service pays next to nothing for what it only overhears."""
+        name = a_counter()
+        foreign = await wire.send(Add(counter=name, mood="foreign"))
+        last = await wire.send(Add(counter=name))
+
+        async with running(toy.service(settings)):
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
+
+        assert await counter(mongo, name) == [1]
+        assert await mongo["toy_inbox"].find_one({"_id": last}) is not None
+        assert await mongo["toy_inbox"].find_one({"_id": foreign}) is None
+
     async def test_settles_its_outbox_with_its_offsets(
         self, settings: ChassisSettings, wire: Wire, mongo: Database
     ) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.message import Envelope
-from services.webhooks.domain.delivery import Lanes, body, plan
+from services.webhooks.domain.delivery import Lanes, Unwanted, body, interested, plan
 from services.webhooks.domain.endpoint import Heard
 from tests.unit.webhooks.test_endpoint import NOON, an_endpoint, an_event
 
@@ -68,7 +68,8 @@ class TestPlan:
 
         for sequence, status in enumerate(("New", "Ship", "New", "Ship"), 1):
             event = an_event(sequence=sequence, status=status)
-            planned, lanes = plan(event, an_envelope(), endpoints=endpoints, lanes=lanes, now=NOON)
+            takers = interested(event, an_envelope(), endpoints)
+            planned, lanes = plan(event, an_envelope(), endpoints=takers, lanes=lanes, now=NOON)
             chains += [
                 (one.delivery.endpoint_id, one.delivery.sequence, one.delivery.previous_sequence)
                 for one in planned
@@ -83,19 +84,11 @@ class TestPlan:
         assert [chain for chain in chains if chain[0] == "some"] == [("some", 2, 0), ("some", 4, 2)]
         assert lanes == Lanes(id="order:o", sent={"all": 4, "some": 4})
 
-    def test_changes_nothing_where_nobody_listens(self) -> None:
-        known = Lanes(id="order:o", sent={"e": 1})
+    def test_is_not_made_where_nobody_listens(self) -> None:
+        endpoints = [an_endpoint(event_types=["order.created"])]
 
-        planned, lanes = plan(
-            an_event(),
-            an_envelope(type_="order.updated"),
-            endpoints=[an_endpoint(event_types=["order.created"])],
-            lanes=known,
-            now=NOON,
-        )
-
-        assert planned == []
-        assert lanes is known
+        with pytest.raises(Unwanted):
+            interested(an_event(), an_envelope(type_="order.updated"), endpoints)
 
     def test_puts_an_order_in_one_lane_and_the_unordered_each_in_its_own(self) -> None:
         ordered, free = an_endpoint(), an_endpoint(ordering="none")
