@@ -35,3 +35,21 @@ Read from a JSON number or a text that is one, written as a JSON number.
 
 Quantity = Amount
 """How much of something, in the line's unit; whole or not. Its sign is the line's business."""
+
+# ISO 4217; every currency that is not here has two decimals.
+_WITHOUT_DECIMALS: Final = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"}
+    | {"RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+_WITH_THREE: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+_WITH_FOUR: Final = frozenset({"CLF", "UYW"})
+
+
+def exponent(currency: str | None) -> int:
+    """How many decimals the currency has by ISO 4217; 2 where it is not known."""
+    code = (currency or "").upper()
+    if code in _WITHOUT_DECIMALS:
+        return 0
+    if code in _WITH_THREE:
+        return 3
+    return 4 if code in _WITH_FOUR else 2

@@ -1,11 +1,13 @@
 """What hangs on an order or its parts: properties, external ids, comments, assets, errors."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from contracts.fields import LONGEST_KEY, Flag, ListOf, Whole
+from contracts.faults import Path, RuleBroken
+from contracts.fields import LONGEST_KEY, Flag, ListOf, Whole, spelled
 from contracts.model import Model
 from contracts.moment import Moment
 
@@ -76,6 +78,86 @@ class Comment(Model):
     email_subject: str | None = None
     sms_from: str | None = None
     sms_recipient: str | None = None
+
+
+_CommentType = Literal["Public", "Internal"]
+CommentType = Annotated[_CommentType, spelled(get_args(_CommentType))]
+"""Whether the customer may see a comment."""
+
+MOST_ADDRESSES: Final = 50
+_ADDRESS: Final = re.compile(r"[^@\s,;]+@[^@\s,;]+")
+
+
+def addresses(text: str | None) -> tuple[str, ...]:
+    """Return the e-mail addresses in a text that separates them by commas or semicolons."""
+    return tuple(one.strip() for one in re.split("[,;]", text or "") if one.strip())
+
+
+def _some_addresses(text: str) -> str:
+    found = addresses(text)
+    if len(found) > MOST_ADDRESSES or not all(map(_ADDRESS.fullmatch, found)):
+        raise ValueError(f"expected at most {MOST_ADDRESSES} e-mail addresses, between commas")
+    return text
+
+
+def _one_address(text: str) -> str:
+    if text.strip() and not _ADDRESS.fullmatch(text.strip()):
+        raise ValueError("expected an e-mail address")
+    return text.strip()
+
+
+EmailAddress = Annotated[str, AfterValidator(_one_address)]
+"""One e-mail address; an empty text is none."""
+EmailAddresses = Annotated[str, AfterValidator(_some_addresses)]
+"""E-mail addresses, separated by commas or semicolons."""
+
+
+class CommentRequest(Model):
+    """A comment to be made, and who is to be told of it (OmniumOrderCommentRequest)."""
+
+    other_names: ClassVar[Mapping[str, str]] = {"commenttext": "comment"}
+
+    order_id: str
+    comment: str | None = None
+    """The text; it may be left out where a template has one."""
+    template_name: str | None = None
+    """One of the commentTemplates of the order settings, for text and subject (domain 2.9)."""
+    comment_type: CommentType = "Public"
+    created_by: str | None = None
+    """Absent means the sales person where the settings say so, else the client."""
+    tags: ListOf[str] | None = None
+    market_id: str | None = None
+    send_email: Flag = False
+    email_to: EmailAddress | None = None
+    """Absent means the customer's; an internal comment is sent only to whom this names."""
+    email_cc: EmailAddresses | None = None
+    email_bcc: EmailAddresses | None = None
+    email_from: EmailAddress | None = None
+    email_subject: str | None = None
+    sender_name: str | None = None
+    send_sms: Flag = False
+    sms_phone_number: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something_to_somebody(self, info: ValidationInfo) -> "CommentRequest":
+        if info.context is None:
+            return self  # our own message: it was checked when it came in
+        faults = list(self._faults())
+        if faults:
+            raise RuleBroken(faults)
+        return self
+
+    def _faults(self) -> Iterator[tuple[Path, str]]:
+        if not (self.comment or "").strip() and not self.template_name:
+            yield ("comment",), "expected a text, or the name of a template that has one"
+        if self.comment_type == "Public":
+            return
+        for is_sent, path, recipient in (
+            (self.send_email, "emailTo", self.email_to),
+            (self.send_sms, "smsPhoneNumber", self.sms_phone_number),
+        ):
+            if is_sent and not recipient:
+                yield (path,), "is required, since no customer is told of an internal comment"
 
 
 class EntityError(Model):

@@ -160,7 +160,7 @@ class OrderLine(Model):
         delivered, canceled = self.delivered_quantity, self.canceled_quantity
         if not (delivered or canceled or returned) and (ordered is None or ordered >= 0):
             return self  # nearly every line
-        faults = list(_misfits(self, at_till=bool(info.context.get("pos"))))
+        faults = list(misfits(self, at_till=bool(info.context.get("pos"))))
         if faults:
             raise RuleBroken(faults)
         return self
@@ -170,7 +170,11 @@ OrderLines = Annotated[list[OrderLine], Field(max_length=MOST_LINES)]
 """The lines of a form or a shipment, at most 1,000."""
 
 
-def _misfits(line: OrderLine, *, at_till: bool) -> Iterator[tuple[Path, str]]:
+def misfits(line: OrderLine, *, at_till: bool) -> Iterator[tuple[Path, str]]:
+    """Yield each quantity of the line that does not fit the others (domain 6.1), and why.
+
+    :param at_till: whether quantities may be negative; the bounds are then mirrored
+    """
     ordered = line.quantity
     if ordered is not None and ordered < 0 and not at_till:
         yield ("quantity",), "expected 0 or more"

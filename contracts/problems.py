@@ -73,10 +73,40 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "The order is read-only",
         "Set isReadOnly to false before changing anything else.",
     ),
+    "order-line-read-only": (
+        400,
+        "The line is read-only",
+        "Set the line's isReadOnly to false before changing it.",
+    ),
+    "order-line-not-cancellable": (
+        400,
+        "The line cannot be cancelled",
+        "Only units that are neither delivered nor cancelled can be; `errors` says what is left.",
+    ),
+    "too-many-entries": (
+        400,
+        "A list would become too long",
+        "An order takes 1,000 lines and 250 entries in every other list; take some out first.",
+    ),
+    "amount-too-large": (
+        400,
+        "An amount would become too large",
+        "Lower the prices, quantities or payments of what `errors` names to 10^15 at most.",
+    ),
+    "unknown-comment-template": (
+        400,
+        "There is no such comment template",
+        "Use a templateName of the order settings, or send the text as `comment`.",
+    ),
     "address-not-allowed": (
         400,
         "The address is not allowed",
         "Use a public address; the operator allows others by KONTOR_WEBHOOKS_ALLOWED_NETWORKS.",
+    ),
+    "malformed-request": (
+        400,
+        "This is no HTTP request",
+        "Send HTTP/1.1 as RFC 9112 has it; the connection was closed.",
     ),
     "unauthorized": (
         401,
@@ -91,16 +121,46 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
     "forbidden": (403, "The role is missing", "Ask the owner of the API for the role named here."),
     "not-found": (404, "Nothing has this id", "Check the id; it keeps its upper and lower case."),
     "order-not-found": (404, "No order has this id", "Check the id; ids are case-sensitive."),
+    "scroll-not-found": (
+        404,
+        "The scroll has ended",
+        "It waits five minutes for its next call, and belongs to its client; begin again.",
+    ),
+    "template-not-found": (
+        404,
+        "No document has this name",
+        "Use one of the templates that are named here, or leave templateFile out.",
+    ),
+    "order-line-not-found": (
+        404,
+        "The order has no such line",
+        "Check the lineItemId; ids are case-sensitive.",
+    ),
+    "shipment-not-found": (
+        404,
+        "The order has no such shipment",
+        "Use the shipmentId of one of its shipments, or leave it out for the first open one.",
+    ),
     "no-such-path": (404, "No such path", "The paths are listed at /documentation."),
     "method-not-allowed": (
         405,
         "The path does not take this method",
         "Use one of the methods in the Allow header.",
     ),
+    "request-timeout": (
+        408,
+        "The request did not come to its end",
+        "Send it again, headers and body without long pauses; the connection was closed.",
+    ),
     "duplicate-order-id": (
         409,
         "An order with this id exists",
         "Use another id, or PUT /api/Orders to have one generated.",
+    ),
+    "duplicate-line-item-id": (
+        409,
+        "A line with this id exists",
+        "Use a lineItemId that no line of the order has; a PATCH changes the line that is there.",
     ),
     "order-locked": (
         409,
@@ -111,6 +171,26 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         409,
         "The order changed meanwhile",
         "Read it again and repeat the change.",
+    ),
+    "duplicate-client-id": (
+        409,
+        "A client with this id exists",
+        "Use another clientId, or leave it out to have one generated.",
+    ),
+    "batch-incomplete": (
+        409,
+        "Not everything was done",
+        "`errors` names what was not, by its place in the request; repeat that alone.",
+    ),
+    "number-not-valid": (
+        409,
+        "The generated number is not valid",
+        "Correct the prefix, suffix or validationRegex in Settings/NumberOptions.",
+    ),
+    "client-needed": (
+        409,
+        "The client is needed",
+        "Nobody takes the access from oneself, or from the last active ApiOwner.",
     ),
     "precondition-failed": (
         412,
@@ -129,6 +209,11 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "Use a fresh key for a different request.",
     ),
     "too-many-requests": (429, "Too many requests", "Wait for the seconds in Retry-After."),
+    "headers-too-large": (
+        431,
+        "The headers are too large",
+        "Send less than 64 KiB of them; the connection was closed.",
+    ),
     "command-failed": (
         500,
         "The command failed",

@@ -72,7 +72,11 @@ def order_model(stored: Stored) -> Order:
 
 def order_json(stored: Stored) -> bytes:
     """Return the order as clients read it: shipments hold whole lines, amounts are JSON numbers."""
-    plain = {name: _plain(value) for name, value in stored.items()}
+    return plain_order_json({name: _plain(value) for name, value in stored.items()})
+
+
+def plain_order_json(plain: Stored) -> bytes:
+    """Do the same with a stored order that was read with floats for amounts; it is used up."""
     form = plain.get("orderForm")
     if form and "shipments" in form:
         masters = {line["lineItemId"]: line for line in form.get("lineItems", ())}

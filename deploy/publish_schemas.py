@@ -49,6 +49,7 @@ SPEAKS: Final[Mapping[str, tuple[str, ...]]] = {
         inventory.COMMANDS,
         payments.COMMANDS,
         notifications.COMMANDS,
+        webhooks.COMMANDS,
         replies.REPLIES,
     ),
     "payments": (orders.COMMANDS,),

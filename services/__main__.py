@@ -15,6 +15,7 @@ COMMANDS: Final = (
     "run",
     "demo",
     "token",
+    "clients",
     "explain",
     "reconcile",
     "dead-letters",

@@ -9,11 +9,21 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as laws
 
 from services.chassis.mongo import connect
 from services.chassis.settings import ChassisSettings
 from tests.harness import Wire, forget_topics
 from tests.stack import Brokers, started
+
+# The same examples every time, however slow the machine: a run says something about the change and
+# nothing about luck. `pytest --hypothesis-profile=explore` looks further.
+laws.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+laws.register_profile("explore", deadline=None, max_examples=1_000)
+laws.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -62,6 +62,49 @@ class ReleaseStock(OrderMessage):
     """Only these shipments' lines; None means all of the order."""
 
 
+class KeptUnits(Model):
+    """How many units one line of one shipment may go on holding."""
+
+    line_item_id: str
+    shipment_id: str | None = None
+    quantity: Amount
+
+
+class ReleaseUnits(OrderMessage):
+    """Give back what these lines hold beyond what they may keep.
+
+    It takes no more stock, and lines that are not named keep what they hold. Answered with
+    StepFinished where somebody wants to hear what the order holds now.
+    """
+
+    type: ClassVar[str] = "inventory.release_units"
+    topic: ClassVar[str] = COMMANDS
+
+    run_id: str | None = None
+    step: int | None = None
+    lines: tuple[KeptUnits, ...]
+
+
+class ForgetReservation(OrderMessage):
+    """Give back all that the order still holds, and forget that there was an order.
+
+    An order that later gets the same id begins with nothing held and nothing gone (decided 2.3).
+    """
+
+    type: ClassVar[str] = "inventory.forget_reservation"
+    topic: ClassVar[str] = COMMANDS
+
+
+class RenameReservedLines(OrderMessage):
+    """The order's lines have other ids now; what they hold, and what of them has left, stays."""
+
+    type: ClassVar[str] = "inventory.rename_reserved_lines"
+    topic: ClassVar[str] = COMMANDS
+
+    line_item_ids: dict[str, str]
+    """The new id by the old one; all change at once."""
+
+
 class ReduceStock(OrderMessage):
     """Take the goods of these shipment lines out of stock and out of the reservation, once each.
 

@@ -76,3 +76,13 @@ class CreditPayment(PaymentCommand):
     """Give captured money back, and never more than was captured."""
 
     type: ClassVar[str] = "payments.credit_payment"
+
+
+class ForgetOrder(OrderMessage):
+    """Know the order no more, which was deleted for good.
+
+    What was done with its money stays in the books, under a name that no order can have.
+    """
+
+    type: ClassVar[str] = "payments.forget_order"
+    topic: ClassVar[str] = COMMANDS

@@ -1,5 +1,6 @@
 """The answer to a command, on its way to the api process that waits for it."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from pydantic_core import to_json
@@ -50,9 +51,38 @@ def counted(*, total: int, updated: int, not_found: int = 0) -> str:
     return f"updated {total} {updated} {not_found}"
 
 
+def renamed(  # noqa: PLR0913 - the answer has this many figures
+    *,
+    total: int,
+    updated: int,
+    not_found: int,
+    form_lines: int,
+    shipment_lines: int,
+    return_lines: int,
+) -> str:
+    """Return the shape of the answer to PatchLineItemIds (OmniumPatchLineItemIdsResult)."""
+    return f"renamed {total} {updated} {not_found} {form_lines} {shipment_lines} {return_lines}"
+
+
 def number(value: int) -> str:
     """Return the shape of an answer that is a bare number."""
     return f"number {value}"
+
+
+def partly(left_out: Mapping[int, str]) -> str:
+    """Return the shape of an answer for many orders: what was left out, by its place, and why.
+
+    Why is the slug of a problem.
+    """
+    return " ".join(["partly", *(f"{place}={slug}" for place, slug in left_out.items())])
+
+
+def left_out(shape: str | None) -> dict[int, str]:
+    """Read what `partly` wrote; of every other shape nothing."""
+    name, *entries = (shape or "").split(" ")
+    if name != "partly":
+        return {}
+    return {int(place): slug for place, _, slug in (entry.partition("=") for entry in entries)}
 
 
 def shaped(shape: str, order: bytes) -> bytes:
@@ -81,8 +111,29 @@ def shaped(shape: str, order: bytes) -> bytes:
                 "errorMessage": None,
             }
             return b'{"order":%s,%s' % (order, to_json(said)[1:])
+        case "renamed":
+            return _line_ids(*map(int, figures))
         case _:
             return order
+
+
+def _line_ids(  # noqa: PLR0913, PLR0917 - as `renamed` wrote them
+    total: int, updated: int, not_found: int, form: int, shipments: int, returns: int
+) -> bytes:
+    return to_json(
+        {
+            "isModified": updated > 0,
+            "totalRequested": total,
+            "updatedCount": updated,
+            "notFoundCount": not_found,
+            "errorMessage": f"{not_found} of the lines are not on the order" if not_found else None,
+            "details": {
+                "orderFormLineItemsUpdated": form,
+                "shipmentLineItemsUpdated": shipments,
+                "returnOrderFormLineItemsUpdated": returns,
+            },
+        }
+    )
 
 
 _UNRUN: Final = {

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from contracts.message import Message
 from contracts.messages.inventory import STOCK_EVENTS
-from contracts.messages.orders import ORDER_EVENTS
+from contracts.messages.orders import ORDER_EVENTS, OrderMessage
 from contracts.model import Model
 
 COMMANDS: Final = "webhooks.commands"
@@ -103,6 +103,8 @@ class EndpointAnswer(EndpointSettings):
     disabled_reason: str | None = None
     """Why it is sent nothing although `is_enabled` was said; enabling it clears this."""
     secret: str | None = Field(None, repr=False)
+    public_key: str | None = None
+    """What verifies its signatures, `whpk_…`; for `v1a` alone, and always shown."""
 
 
 class CreateWebhookEndpoint(Message):
@@ -117,7 +119,7 @@ class CreateWebhookEndpoint(Message):
     endpoint_id: str
     settings: EndpointSettings
     secret: str = Field(repr=False)
-    """`whsec_` and the base64 of 24 to 64 bytes."""
+    """`whsec_` and the base64 of 24 to 64 bytes; for `v1a` `whsk_` and that of an Ed25519 key."""
     user: str
 
     @property
@@ -139,6 +141,19 @@ class DeleteWebhookEndpoint(Message):
     def key(self) -> str:
         """The endpoint."""
         return self.endpoint_id
+
+
+class ForgetDeliveries(OrderMessage):
+    """Forget what became of the events of an order, which was deleted for good.
+
+    What still waits is delivered nevertheless: its receivers have heard the beginning.
+    """
+
+    type: ClassVar[str] = "webhooks.forget_deliveries"
+    topic: ClassVar[str] = COMMANDS
+
+    last_sequence: int
+    """Of the last event but one; the last tells of the deletion, and is kept."""
 
 
 class WebhookEvent(Message):

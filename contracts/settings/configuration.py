@@ -109,14 +109,14 @@ class Configuration(Setting):
     def number_option(self, number_type: str, market_id: str | None) -> NumberOption | None:
         """Return how numbers of this type are made in this market; None means a GUID.
 
-        The entry of the market's group comes first, then the one without a group, then any.
+        The market's own entry, which names it as its group, comes first, then that of the market's
+        group, then the one without a group, then any (domain 2.14).
         """
         of_type = self._number_options.get(_number_type(number_type), {})
         market = self.market(market_id)
-        group = (market.market_group_id if market else None) or ""
-        return (
-            of_type.get(group.casefold()) or of_type.get("") or next(iter(of_type.values()), None)
-        )
+        groups = (market.market_id, market.market_group_id or "", "") if market else ("",)
+        fitting = (of_type[name] for name in map(str.casefold, groups) if name in of_type)
+        return next(fitting, next(iter(of_type.values()), None))
 
     def step_group(self, group_id: str | None) -> StepGroup | None:
         """Return the group of steps with this id."""

@@ -33,6 +33,12 @@ class PaymentOption(Setting):
     """Who moves the money; without one, payments are only recorded."""
     credit_priority: Whole | None = None
     """Which payment is credited first: the lowest."""
+    name: str | None = None
+    logo_url: str | None = None
+    terms_url: str | None = None
+    is_empty_payment: Flag | None = None
+    display_in_cart: Flag | None = None
+    """This and the four before it are for those who show the choice to a customer."""
 
 
 class ShippingOption(Setting):
@@ -43,6 +49,19 @@ class ShippingOption(Setting):
     shipping_label: str | None = None
     tax_rate: Annotated[Amount, Field(ge=0)] | None = None
     """Percent; absent means the market's."""
+
+
+_LOGO: Final = re.compile(r"data:image/(?:png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+def _image(text: str) -> str:
+    if not _LOGO.fullmatch(text):
+        raise ValueError("expected an image such as data:image/png;base64,iVBORw0KGgo=")
+    return text
+
+
+Logo = Annotated[str, AfterValidator(_image)]
+"""An image as a data URI (RFC 2397): PNG, JPEG, WebP or SVG, of at most 24 kB."""
 
 
 class Market(Setting):
@@ -61,6 +80,8 @@ class Market(Setting):
     payment_options: Annotated[TupleOf[PaymentOption], distinct("payment_method_name")] = ()
     shipping_options: Annotated[TupleOf[ShippingOption], distinct("shipping_method_name")] = ()
     market_group_id: str | None = None
+    logo: Logo | None = None
+    """Printed on documents, unless the store has one of its own."""
 
     def payment_option(self, payment_method: str | None) -> PaymentOption | None:
         """Return the option for this payment method, whatever its case."""
@@ -137,6 +158,8 @@ class Store(Setting):
     """Empty means always."""
     time_zone: str | None = None
     """Such as Europe/Oslo; absent means UTC."""
+    logo: Logo | None = None
+    """Printed on documents."""
 
 
 class Connector(Setting):
@@ -204,7 +227,7 @@ class NumberOption(Setting):
     is_read_only: Flag = False
     is_auto_create_disabled: Flag = False
     market_group_id: str | None = None
-    """The group of markets it is for; absent means all that have none of their own."""
+    """The group of markets, or the market, it is for; absent means all without one of their own."""
     increment_interval: Annotated[Whole, Field(ge=1)] = 1
     validation_regex: Annotated[str, AfterValidator(_regular_expression)] | None = None
     translate_key: str | None = None

@@ -195,11 +195,19 @@ def _threshold(value: int) -> int:
     return value
 
 
+FEWEST_KEPT_DAYS: Final = 7
+"""As long as a repeated request is answered from the history of its order (decided 10.1)."""
+
 _SearchWrapper = Literal["both", "reference", "guide"]
 
 
 class OrderSettings(Setting):
-    """Every option that is not part of an order type, with its default (domain 2.4 to 2.13)."""
+    """Every option that is not part of an order type, with its default (domain 2.4 to 2.14)."""
+
+    # As logging's own settings call it (domain 2.14).
+    other_names = {  # noqa: RUF012 - a ClassVar of Model
+        "eventlogorderpreservationdays": "versionRetentionDays",
+    }
 
     # What flows between orders and customers.
     should_order_store_id_be_saved_on_customer: Flag = False
@@ -225,6 +233,10 @@ class OrderSettings(Setting):
     is_line_item_amount_rounding_disabled: Flag = False
     is_discount_percentage_locked_by_default: Flag = False
     is_credit_amount_subtracted_from_remaining_payment: Flag = False
+    sort_multibuy_items_descending: Flag = False
+    """If true, "three for two" lowers the dearest products, not the cheapest."""
+    allocate_package_prices_to_components: Flag = False
+    """If true, a package's price stands on the lines of what is in it, and its own line costs 0."""
 
     # Defaults.
     default_currency_code: str | None = None
@@ -286,12 +298,23 @@ class OrderSettings(Setting):
     """If true, an unknown market or store is refused, not only warned of."""
     reject_unknown_fields: Flag = False
     """If true, members that no model knows are refused, not only listed."""
-    search_page_base: Annotated[Whole, Field(ge=0, le=1)] = 0
+    search_page_base: Annotated[Whole, Field(ge=0, le=1)] = 1
     """The number of the first page of a search: 0 as the guide says, 1 as the reference does."""
+    auth_expires_within_days: Annotated[Whole, Field(ge=0, le=3650)] = 7
+    """How soon an authorization expires that a search by showOrdersWithAuthExpires finds."""
     search_wrapper: Annotated[_SearchWrapper, spelled(get_args(_SearchWrapper))] = "both"
     """Which names the answer to a search has: the reference's, the guide's, or both."""
+    is_order_percentage_of_discounted_prices: Flag = False
+    """If true, a percentage off the order is of the prices after line discounts, not before."""
+    remaining_payment_legacy_sign: Flag = False
+    """If true, remainingPayment is negative while the customer owes, as the guide's formula."""
     strict_seed: Flag = False
     """If true, GetOrders needs a store, as the reference says."""
+    allow_secret_key_access: Flag = False
+    """If true, whoever knows an order's secretKey may read it without a token."""
+    version_retention_days: Annotated[Whole, Field(ge=FEWEST_KEPT_DAYS)] | None = None
+    """How long versions of orders, and with them their event log, are kept at least; absent means
+    for ever. It holds for versions made from then on; some go up to a week later."""
     automation_interval_seconds: _Count = 30
     omneo: OmneoSettings = OmneoSettings()
 

@@ -25,6 +25,8 @@ _SETTINGS = (
     # A process that dies within a transaction blocks what it had written until that is aborted:
     # by default after a minute. No batch takes longer than a second or two.
     "--setParameter=transactionLifetimeLimitSeconds=10",
+    # Scrolls read what orders were when they began: one may wait five minutes for each next call.
+    "--setParameter=minSnapshotHistoryWindowInSeconds=900",
     # There is no other member that could take over, so there is nothing to wait for.
     "--setParameter=shutdownTimeoutMillisForSignaledShutdown=100",
 )

@@ -1,11 +1,13 @@
 """Who may do what, and what passes between a request and the services that carry it out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
+from contracts.message import derived
+from contracts.messages.replies import left_out, partly
 from contracts.problems import FieldProblem, Problem, problem
 
 PUBLIC: Final = "nobody"
@@ -43,6 +45,22 @@ _INCLUDES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 ROLES: Final = frozenset({*_INCLUDES, *_INCLUDES[OWNER], ANY, OWNER})
+_SPELT: Final = {role.casefold(): role for role in ROLES}
+_STORE, _MARKET = "store-", "market-"
+
+
+def spelt(role: str) -> str | None:
+    """Return a role as it is spelt, whatever its case; None if there is no such role.
+
+    Besides ROLES there are `store-x` and `market-y` for every store and market (S1).
+    """
+    folded = role.casefold()
+    if folded in _SPELT:
+        return _SPELT[folded]
+    for prefix in (_STORE, _MARKET):
+        if folded.startswith(prefix) and len(folded) > len(prefix):
+            return prefix + role[len(prefix) :]
+    return None
 
 
 def included(roles: Iterable[str]) -> frozenset[str]:
@@ -89,8 +107,8 @@ def client(
     """Return the client with its roles and scope worked out."""
     words = list(roles)
     held = included(words)
-    own_stores = _scope("store-", words, stores)
-    own_markets = _scope("market-", words, markets)
+    own_stores = _scope(_STORE, words, stores)
+    own_markets = _scope(_MARKET, words, markets)
     all_stores, all_markets = "AllStores" in held, "AllMarkets" in held
     named = bool(own_stores or own_markets or all_stores or all_markets)
     return Client(
@@ -108,9 +126,34 @@ def _scope(prefix: str, roles: Iterable[str], ids: Iterable[str]) -> frozenset[s
     return frozenset({*of_roles, *(one.casefold() for one in ids)})
 
 
+def beyond(
+    grantor: Client, *, roles: Iterable[str], stores: Iterable[str], markets: Iterable[str]
+) -> list[FieldProblem]:
+    """Name what of these roles and this scope the grantor does not hold (decided 13.3)."""
+    words = list(roles)
+    granted = client("", roles=words, stores=stores, markets=markets, generation=0)
+    faults = [
+        FieldProblem(path=f"roles[{place}]", message="is no role that you hold", got=word)
+        for place, word in enumerate(words)
+        if word in ROLES and word not in grantor.roles
+    ]
+    for path, of_grantor, of_granted in (
+        ("stores", grantor.stores, granted.stores),
+        ("markets", grantor.markets, granted.markets),
+    ):
+        if of_grantor is not None and (of_granted is None or not of_granted <= of_grantor):
+            own = ", ".join(sorted(of_grantor)) or "none"
+            message = f"reaches beyond your own scope, which is {own}"
+            faults.append(FieldProblem(path=path, message=message))
+    return faults
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command ready to be published: whose inbox will know it, and the record it becomes."""
+    """A command ready to be published: whose inbox will know it, and the record it becomes.
+
+    `partition` is set only where the sender chooses it.
+    """
 
     service: str
     type: str
@@ -118,6 +161,7 @@ class Command:
     key: str
     data: bytes
     order_id: str | None = None
+    partition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +180,82 @@ class Result:
     version: int | None = None
     completed: datetime | None = None
     shape: str | None = None
+
+
+Summary = Literal["done", "sum"]
+"""How the answers to the commands of one request become its answer.
+
+`done`: 204, or 409 naming what was not done (decided 2.4); an order that exists already is left
+untouched and reported in the result's shape (decided 2.5). `sum`: 200 with the sum of the numbers
+that the commands were answered with; what was refused adds nothing (domain 3 no. 19).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The commands of one request for many things.
+
+    :param places: for each command, which entries of the request it stands for
+    """
+
+    service: str
+    places: Sequence[Sequence[int]]
+    summary: Summary
+
+    def result(self, results: Sequence[Result]) -> Result:
+        """Return the answer of the whole, from those of all its commands."""
+        completed = max((one.completed for one in results if one.completed), default=None)
+        if self.summary == "sum":
+            shapes = (one.shape.split(" ") for one in results if not one.problem and one.shape)
+            total = sum(int(figures[0]) for name, *figures in shapes if name == "number")
+            return Result(200, b"%d" % total, completed=completed)
+        refused = {
+            place: found
+            for places, one in zip(self.places, results, strict=True)
+            for place, found in _left_out(places, one)
+        }
+        skipped = {place: p.slug for place, p in refused.items() if p.slug == _EXISTS}
+        failed = {place: p for place, p in sorted(refused.items()) if place not in skipped}
+        shape = partly(skipped) if skipped else None
+        if not failed:
+            return Result(204, completed=completed, shape=shape)
+        entries = sum(map(len, self.places))
+        pauses = [one.retry_after for one in failed.values() if one.retry_after is not None]
+        incomplete = problem(
+            "batch-incomplete",
+            f"{entries - len(refused)} of {entries} were done; `errors` names those that were not.",
+            errors=tuple(fault for one in failed.items() for fault in _faults(*one)),
+            retry_after=max(pauses, default=None),
+        )
+        return Result(incomplete.status, problem=incomplete, completed=completed, shape=shape)
+
+
+def command_ids(request: UUID, places: Iterable[Iterable[int]]) -> list[UUID]:
+    """Return the id of each command of a batch, derived from its request's and its places.
+
+    So what stands for other entries when the request is repeated is another command.
+    """
+    return [derived(request, ",".join(map(str, one))) for one in places]
+
+
+_EXISTS: Final = "duplicate-order-id"
+
+
+def _left_out(places: Sequence[int], result: Result) -> Iterator[tuple[int, Problem]]:
+    """Yield the entries that a command did not do, each with what is in the way."""
+    if result.problem is not None:
+        for place in places:
+            yield place, result.problem
+    for place, slug in left_out(result.shape).items():
+        yield place, problem(slug)
+
+
+def _faults(place: int, found: Problem) -> Iterator[FieldProblem]:
+    """Yield what is wrong with one entry, by paths that begin with its place."""
+    if not found.errors:
+        yield FieldProblem(path=f"[{place}]", message=f"{found.slug}: {found.detail}")
+    for one in found.errors or ():
+        yield one.model_copy(update={"path": f"[{place}].{one.path}"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 The steps and why they stand in this order: services/decisions/0001-one-batch-one-transaction.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import perf_counter
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -31,6 +33,12 @@ _LINES = {
     "refused": "message.refused",
     "repeated": "message.repeated",
 }
+
+AfterCommit = Callable[[Collection[str], datetime | None], Awaitable[None]]
+"""Is told which documents a batch has written, and the time of the batch; None if it is not known.
+
+It is told before anybody else hears of the batch, and again if the process dies.
+"""
 
 log = structlog.get_logger()
 
@@ -60,6 +68,7 @@ class Handling:
         clock: Clock,
         configuration: Callable[[], Configuration],
         committed: Callable[[Batch], None],
+        after_commit: AfterCommit | None = None,
         tracing: Tracing | None,
     ) -> None:
         self._store = store
@@ -68,6 +77,7 @@ class Handling:
         self._clock = clock
         self._configuration = configuration
         self._committed = committed
+        self._after_commit = after_commit
         self._tracing = tracing
 
     async def handle(self, works: Sequence[Work], known: Mapping[UUID, Mark] | None) -> Handled:
@@ -91,6 +101,10 @@ class Handling:
             outcomes = await self._commit(fresh, batch, result, optimistic=known is None)
         if repeated:
             result.settled += await self._repeat(repeated)
+        if self._after_commit is not None:
+            # What was handled before has perhaps not been told: then its time is not known.
+            ids = {work.envelope.key for work in works} | {id_ for _, id_ in batch.current}
+            await self._after_commit(ids, None if marks else batch.now)
         if batch.leaving:
             before = perf_counter()
             await self._producer.send(batch.leaving)
@@ -110,7 +124,8 @@ class Handling:
     ) -> list[tuple[Work, str]]:
         began = perf_counter()
         await self._store.load(batch, _first(fresh))
-        await self._store.load(batch, _then(fresh, batch))
+        while wanted := _then(fresh, batch):
+            await self._store.load(batch, wanted)
         crash_point("after_read")
         loaded = perf_counter()
         if self._tracing is not None:
@@ -200,11 +215,18 @@ def _first(works: Iterable[Work]) -> Iterator[Key | Everything]:
             yield from work.route.loads(work.message)
 
 
-def _then(works: Iterable[Work], batch: Batch) -> Iterator[Key | Everything]:
-    """Name what the messages need besides, now that the first documents are at hand."""
+def _then(works: Iterable[Work], batch: Batch) -> list[Key]:
+    """Name what the messages need besides, now that other documents are at hand."""
+    asked: dict[Any, list[Any]] = {}  # Any: routes of every message type pass here
     for work in works:
         if work.route is not None and work.route.then is not None:
-            yield from work.route.then(work.message, batch)
+            asked.setdefault(work.route.then, []).append(work.message)
+    return [
+        key
+        for then, messages in asked.items()
+        for key in then(messages, batch)
+        if not batch.has_loaded(*key)
+    ]
 
 
 def _without_twins(works: Sequence[Work]) -> tuple[list[Work], list[Work]]:

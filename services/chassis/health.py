@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic_core import to_json
+
+from services.chassis.connections import PATIENCE, Connection, Watch
 
 # ASGI's own types are dictionaries of anything.
 Scope = dict[str, Any]
@@ -52,7 +54,22 @@ def application(checks: dict[str, Check]) -> Callable[[Scope, Receive, Send], Aw
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the service has one way to stop."""
+    """uvicorn without its signal handlers: the service has one way to stop.
+
+    Connections that get nowhere are closed.
+    """
+
+    def __init__(self, config: uvicorn.Config, patience: float) -> None:
+        super().__init__(config)
+        self._watch = Watch(patience)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections once a second; uvicorn calls this ten times as often."""
+        if counter % 10 == 0:
+            # `server` below says which class they are of.
+            connections = cast("set[Connection]", self.server_state.connections)
+            self._watch.look(connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:  # noqa: ANN401 - uvicorn's own signature
@@ -78,13 +95,24 @@ class Server(uvicorn.Server):
         return int(self.servers[0].sockets[0].getsockname()[1])
 
 
-def server(app: Any, *, host: str, port: int) -> Server:  # noqa: ANN401 - any ASGI application
-    """Return a quiet uvicorn for `app`; port 0 takes a free one."""
+def server(
+    app: Any,  # noqa: ANN401 - any ASGI application
+    *,
+    host: str,
+    port: int,
+    patience: float = PATIENCE,
+) -> Server:
+    """Return a quiet uvicorn for `app`; port 0 takes a free one.
+
+    :param patience: seconds after which a connection whose other side does not go on is closed
+    """
     return Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
+            http=Connection,
+            ws="none",
             log_level="error",
             access_log=False,
             lifespan="off",
@@ -93,6 +121,6 @@ def server(app: Any, *, host: str, port: int) -> Server:  # noqa: ANN401 - any A
             proxy_headers=False,
             timeout_graceful_shutdown=10,
             timeout_keep_alive=75,
-            h11_max_incomplete_event_size=65_536,
-        )
+        ),
+        patience,
     )

@@ -5,7 +5,7 @@ services/decisions/0001-one-batch-one-transaction.md.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 import structlog
@@ -18,6 +18,7 @@ from aiokafka.errors import (
     TopicAlreadyExistsError,
     for_code,
 )
+from aiokafka.partitioner import DefaultPartitioner
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
@@ -127,6 +128,21 @@ class Producer:
         await self._producer.client.fetch_all_metadata()
         return True
 
+    async def partitioner(self, topic: str) -> Callable[[str], int]:
+        """Return what tells the partition of a key on this topic, which is the one it is sent to.
+
+        :raises NotTaken: if no broker knows the topic
+        """
+        if self._producer is None:
+            raise NotTaken("no producer is connected")
+        try:
+            found = await self._producer.partitions_for(self._settings.topic_prefix + topic)
+        except KafkaError as error:
+            raise NotTaken(type(error).__name__) from error
+        partitions = sorted(found)
+        choose = DefaultPartitioner()
+        return lambda key: int(choose(key.encode(), partitions, partitions))
+
     async def stop(self) -> None:
         """Flush and disconnect."""
         if self._replacement is not None:
@@ -156,18 +172,20 @@ class Producer:
                     return
             await self._replace(producer)
 
-    async def send_once(self, envelope: Envelope, *, patience: float) -> None:
-        """Return when the envelope is acknowledged; many tasks may do so at a time.
+    async def send_once(self, *envelopes: Envelope, patience: float) -> None:
+        """Return when the envelopes are acknowledged; many tasks may do so at a time.
 
-        A producer that fails is replaced meanwhile; until then this fails at once.
+        A producer that fails is replaced meanwhile; until then this fails at once. Of several
+        envelopes some may have been taken when it fails.
 
-        :raises TimeoutError: if that took longer than `patience` seconds; it may still arrive
-        :raises NotTaken: if the broker refused it, or no producer is connected
+        :raises TimeoutError: if that took longer than `patience` seconds; they may still arrive
+        :raises NotTaken: if the broker refused one, or no producer is connected
         """
         producer = self._producer
         try:
             async with asyncio.timeout(patience):
-                await (await self._enqueue(producer, envelope))
+                taken = [await self._enqueue(producer, envelope) for envelope in envelopes]
+                await asyncio.gather(*taken)
         except TimeoutError:
             self._replace_soon(producer)
             raise

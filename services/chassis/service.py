@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 Prepare = Callable[[Database], Awaitable[None]]
 Release = Callable[[], Awaitable[None]]
+AfterCommit = Callable[[Database, Collection[str], datetime | None], Awaitable[None]]
+"""What a service does once a batch is committed (`handling.AfterCommit`)."""
 
 
 async def _nothing_to_prepare(_: Database) -> None:
@@ -57,6 +60,7 @@ class Service:
         gateways: Sequence[Gateway[Any, Any]] = (),  # Any: each gateway has its own types
         prepare: Prepare = _nothing_to_prepare,
         release: Release = _nothing_to_release,
+        after_commit: AfterCommit | None = None,
         clock: Clock | None = None,
         retry_delays: Sequence[float] = RETRY_DELAYS,
     ) -> None:
@@ -96,6 +100,7 @@ class Service:
                 clock=self.clock,
                 configuration=lambda: self.watched.current,
                 committed=self.calls.committed,
+                after_commit=after_commit and functools.partial(after_commit, self.database),
                 tracing=self._tracing,
             ),
             store=self.store,

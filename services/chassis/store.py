@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic.alias_generators import to_camel
-from pymongo import DeleteOne, InsertOne, UpdateOne
+from pymongo import DeleteOne, InsertOne, UpdateMany, UpdateOne
 
 from services.chassis import inbox
 from services.chassis.document import Document
@@ -106,11 +106,15 @@ class Store:
     def _update(
         self, batch: Batch, writes: Writes, database: InTransaction, session: Session
     ) -> None:
+        # First of all: what is saved after a removal stays, and what was saved before is not
+        # written in the first place.
+        for removal in batch.removals:
+            database[removal.kind.collection].delete_many(removal.query, session=session)
         for name, (operations, expected) in writes.items():
             result = database[name].bulk_write(operations, ordered=False, session=session)
             if result.matched_count + result.deleted_count < expected:
                 raise Overtaken(name)
-        patches: dict[str, list[UpdateOne]] = {}
+        patches: dict[str, list[UpdateOne | UpdateMany]] = {}
         for name, update in batch.patches:
             patches.setdefault(name, []).append(update)
         for name, updates in patches.items():
@@ -126,6 +130,10 @@ class Store:
 
     def _remember(self, batch: Batch) -> None:
         """Keep at hand what the next messages will ask for; the revision guards every write."""
+        for removal in batch.removals:
+            for key, known in list(self._at_hand.items()):
+                if key[0] is removal.kind and removal.is_one(known):
+                    del self._at_hand[key]
         for key, after in batch.current.items():
             if after is None or not after.at_hand:
                 self._at_hand.pop(key, None)
@@ -188,7 +196,7 @@ def _change(before: Document, after: Document) -> Bson:
     changed -= {"id", "revision"}
     written = after.to_bson(changed) if changed else {}
     update: Bson = {"$set": {**written, "revision": before.revision + 1}}
-    if len(written) < len(changed):
-        gone = [name for name in map(to_camel, changed) if name not in written]
+    gone = [name for name in map(to_camel, changed) if name not in written]
+    if gone:
         update["$unset"] = dict.fromkeys(gone, "")
     return update

@@ -8,11 +8,11 @@ own changes, which are kept only if it returns.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, cast
+from typing import Any, Generic, cast
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
-from pymongo import DeleteOne, UpdateOne
+from pymongo import DeleteOne, UpdateMany, UpdateOne
 
 from contracts.message import AnyMessage, Envelope, Message, derived
 from contracts.messages.replies import REPLIES, Reply
@@ -76,17 +76,29 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """Documents of a kind that go, whether read or not: those that the query finds.
+
+    `is_one` says the same of a document that the batch has in hand.
+    """
+
+    kind: type[Document]
+    query: Bson
+    is_one: Callable[[Any], bool]  # Any: a document of this kind
+
+
+@dataclass(frozen=True, slots=True)
 class Route(Generic[AnyMessage]):
     """Who handles a message, and which documents it needs at hand.
 
-    `then` names the documents that only those of `loads` can tell: one more query for the batch,
-    and none where it names nothing new.
+    `then` names the documents that only those at hand can tell, for all its messages of a batch
+    together. It is asked until it names nothing new, each time one more query for the batch.
     """
 
     message: type[AnyMessage]
     handler: "Callable[[AnyMessage, UnitOfWork], None]"
     loads: Callable[[AnyMessage], Loads] = lambda _: ()
-    then: "Callable[[AnyMessage, Batch], Loads] | None" = None
+    then: "Callable[[Sequence[AnyMessage], Batch], Iterable[Key]] | None" = None
 
 
 @dataclass
@@ -99,7 +111,8 @@ class Batch:
     current: dict[Key, Document | None] = field(default_factory=dict)
     causes: dict[Key, Envelope] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid4)
-    patches: list[tuple[str, UpdateOne]] = field(default_factory=list)
+    patches: list[tuple[str, UpdateOne | UpdateMany]] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
     outgoing: list[Envelope] = field(default_factory=list)
     replies: list[Envelope] = field(default_factory=list)
     short_replies: list[Envelope] = field(default_factory=list)
@@ -124,6 +137,10 @@ class Batch:
             raise LookupError(f"{kind.__name__} {id_!r} was not loaded; add it to the route")
         return found if isinstance(found, kind) else None
 
+    def has_loaded(self, kind: type[Document], id_: str) -> bool:
+        """Say whether `find` can tell if there is such a document."""
+        return (kind, id_) in self.current or (kind, id_) in self.originals
+
     def all(self, kind: type[AnyDocument]) -> Sequence[AnyDocument]:
         """Return every document of a kind that was loaded, as the batch has it, in order of id."""
         found = self.everything.get(kind)
@@ -135,6 +152,15 @@ class Batch:
             found = self.everything[kind] = [one for one in documents if one is not None]
         # What is kept under a kind is of that kind, which a dict cannot express.
         return cast(Sequence[AnyDocument], found)
+
+    def remove(self, removal: Removal) -> None:
+        """Forget the documents in hand that go, so that nothing is written of them."""
+        for known in (self.originals, self.current):
+            for key, document in known.items():
+                if key[0] is removal.kind and document is not None and removal.is_one(document):
+                    known[key] = None
+        self.everything.pop(removal.kind, None)
+        self.removals.append(removal)
 
     def announce(self) -> None:
         """Add the events that changed documents announce about themselves.
@@ -232,9 +258,26 @@ class UnitOfWork:
         """Remove the document."""
         self._staged[type(document), document.id] = None
 
+    def delete_all(
+        self, kind: type[AnyDocument], query: Bson, is_one: Callable[[AnyDocument], bool]
+    ) -> None:
+        """Remove every document that the query finds, without reading them.
+
+        `is_one` says the same of a document that earlier messages of the batch have saved. What
+        is saved afterwards stays.
+        """
+        self.staged_batch.removals.append(Removal(kind, query, is_one))
+
     def patch(self, kind: type[Document], id_: str, update: Bson) -> None:
         """Apply a MongoDB update to a document without reading it. No revision guards it."""
         self.staged_batch.patches.append((kind.collection, UpdateOne({"_id": id_}, update)))
+
+    def patch_all(self, kind: type[Document], query: Bson, update: Bson) -> None:
+        """Apply a MongoDB update to every document that the query finds, as `patch` does.
+
+        What this batch saves of the kind is among them, where the query finds it then.
+        """
+        self.staged_batch.patches.append((kind.collection, UpdateMany(query, update)))
 
     def send(self, *messages: Message, not_before: datetime | None = None) -> UUID:
         """Publish the messages after the transaction, in this order.
@@ -314,9 +357,9 @@ class UnitOfWork:
             reply_to=self.envelope.reply_to,
         )
 
-    def accept(self, order_id: str) -> None:
+    def accept(self, order_id: str, *, shape: str | None = None) -> None:
         """Record that the command in hand began something whose answer comes later."""
-        self.outcome = Outcome(202, order_id=order_id)
+        self.outcome = Outcome(202, order_id=order_id, shape=shape)
 
     def answer(self, reply: Reply, *, body: bytes | None, reply_to: int | None) -> None:
         """Send an answer to a command that an earlier message brought; nobody waits: nothing."""
@@ -366,6 +409,8 @@ class UnitOfWork:
     def merge(self, *, marked: bool = True) -> None:
         """Make what was staged part of the batch, and mark the message as handled."""
         batch, staged = self._batch, self.staged_batch
+        for removal in staged.removals:
+            batch.remove(removal)
         batch.current.update(self._staged)
         batch.causes.update(dict.fromkeys(self._staged, self.envelope))
         if batch.everything:

@@ -49,7 +49,12 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    text: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text, which all but files are."""
+        return self.body.decode(errors="replace")
 
     @property
     def json(self) -> Json:
@@ -160,7 +165,7 @@ class Client:
         async with self._session.request(
             method, self.where.url + target, json=body, headers=headers
         ) as response:
-            return Answer(response.status, response.headers, await response.text())
+            return Answer(response.status, response.headers, await response.read())
 
 
 def _good(answer: Answer, method: str, target: str) -> Answer:

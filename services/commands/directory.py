@@ -51,6 +51,13 @@ def owner(directory: Path) -> Owner:
     )
 
 
+def renew(directory: Path, client_id: str, client_secret: str) -> None:
+    """Keep the owner's new secret; that of any other client is not kept here."""
+    path = directory / OWNER
+    if path.exists() and (known := _read(path))["clientId"] == client_id:
+        write(path, {**known, "clientSecret": client_secret})
+
+
 def stack(directory: Path) -> Stack:
     """Return what `kontor up` said of the processes of this directory.
 

@@ -25,7 +25,21 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     "`kontor up`\n\n"
     "`kontor up --data /var/lib/kontor --port 9000`\n\n"
     "`kontor up --allow-network 127.0.0.0/8` lets webhooks go to receivers on this machine\n\n"
-    "`KONTOR_KAFKA_BOOTSTRAP=… KONTOR_MONGO_URL=… kontor up` uses servers that run already"
+    "`KONTOR_KAFKA_BOOTSTRAP=… KONTOR_MONGO_URL=… kontor up` uses servers that run already\n\n"
+    "Limits of the HTTP API, from the environment; 0 is none, and what goes beyond one is refused "
+    "with 429:\n\n"
+    "`KONTOR_RATE_BUCKET` 12000: requests that a client may send in one go\n\n"
+    "`KONTOR_RATE_REFILL` 1000: requests that it may send again every\n\n"
+    "`KONTOR_RATE_REFILL_SECONDS` 10: seconds\n\n"
+    "`KONTOR_CONCURRENT_CLIENT` 20: requests of a client under way at a time\n\n"
+    "`KONTOR_CONCURRENT_TENANT` 40: requests of all clients under way at a time\n\n"
+    "`KONTOR_CONCURRENT_BATCH` 4: batches of a client under way at a time\n\n"
+    "`KONTOR_CONCURRENT_READS` 150: reads of products and stock under way at a time\n\n"
+    "`KONTOR_OPEN_SCROLLS` 10: scrolls that a client may have open\n\n"
+    "`KONTOR_GUEST_RATE` 30: requests a minute of one address without a token, to orders by "
+    "secret key\n\n"
+    "`KONTOR_GUEST_RATE_TOGETHER` 600: the same of all addresses together\n\n"
+    "Signing in, health, metrics and the documentation have no limits.",
 )
 def up(
     data: Annotated[

@@ -1,10 +1,20 @@
 """The table of this service: what it handles, and which documents it needs at hand."""
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from contracts.messages.inventory import ReduceStock, ReleaseStock, ReserveStock, SetStock
+from contracts.messages.inventory import (
+    ForgetReservation,
+    ReduceStock,
+    ReleaseStock,
+    ReleaseUnits,
+    RenameReservedLines,
+    ReserveStock,
+    SetStock,
+)
+from contracts.messages.orders import OrderMessage
 from services.chassis.consumer import Table
-from services.chassis.unit_of_work import Batch, Loads, Route
+from services.chassis.unit_of_work import Batch, Key, Loads, Route
 from services.inventory import handlers
 from services.inventory.domain import Reservation, StockRecord, held_places, place
 
@@ -18,10 +28,16 @@ def _lines(command: ReserveStock | ReduceStock) -> Loads:
     ]
 
 
-def _held(command: ReserveStock | ReleaseStock | ReduceStock, batch: Batch) -> Loads:
-    """Name the records of what the order holds, which only its reservation knows."""
-    reservation = batch.find(Reservation, command.order_id)
-    return [(StockRecord, id_) for id_ in held_places(reservation)]
+def _reservation(command: OrderMessage) -> Loads:
+    return [(Reservation, command.order_id)]
+
+
+def _held(commands: Sequence[OrderMessage], batch: Batch) -> Iterable[Key]:
+    """Name the records of what the orders hold, which only their reservations know."""
+    for command in commands:
+        reservation = batch.find(Reservation, command.order_id)
+        for id_ in held_places(reservation):
+            yield StockRecord, id_
 
 
 def _items(command: SetStock) -> Loads:
@@ -30,11 +46,13 @@ def _items(command: SetStock) -> Loads:
 
 TABLE: Final[Table] = {
     ReserveStock: Route(ReserveStock, handlers.reserve_stock, loads=_lines, then=_held),
-    ReleaseStock: Route(
-        ReleaseStock,
-        handlers.release_stock,
-        loads=lambda command: [(Reservation, command.order_id)],
-        then=_held,
+    ReleaseStock: Route(ReleaseStock, handlers.release_stock, loads=_reservation, then=_held),
+    ReleaseUnits: Route(ReleaseUnits, handlers.release_units, loads=_reservation, then=_held),
+    ForgetReservation: Route(
+        ForgetReservation, handlers.forget_reservation, loads=_reservation, then=_held
+    ),
+    RenameReservedLines: Route(
+        RenameReservedLines, handlers.rename_reserved_lines, loads=_reservation
     ),
     ReduceStock: Route(ReduceStock, handlers.reduce_stock, loads=_lines, then=_held),
     SetStock: Route(SetStock, handlers.set_stock, loads=_items),

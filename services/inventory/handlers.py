@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 
 from contracts.messages.inventory import (
+    ForgetReservation,
     ReduceStock,
     ReleaseStock,
+    ReleaseUnits,
+    RenameReservedLines,
     ReserveStock,
     SetStock,
     StockLine,
@@ -30,6 +33,32 @@ def release_stock(command: ReleaseStock, uow: UnitOfWork) -> None:
     after, answers = domain.release(command, reservation, books)
     _keep(uow, books, reservation, after)
     uow.send(*answers)
+
+
+def release_units(command: ReleaseUnits, uow: UnitOfWork) -> None:
+    """Give back what these lines hold too much and tell whoever waits."""
+    reservation = _reservation(uow, command.order_id)
+    books = _books(uow, reservation)
+    after, answers = domain.release_units(command, reservation, books)
+    _keep(uow, books, reservation, after)
+    uow.send(*answers)
+
+
+def forget_reservation(command: ForgetReservation, uow: UnitOfWork) -> None:
+    """Give back what the order holds and keep nothing of it but the ledger."""
+    reservation = _reservation(uow, command.order_id)
+    books = _books(uow, reservation)
+    domain.release(ReleaseStock(order_id=command.order_id), reservation, books)
+    _save(uow, books)
+    uow.delete(reservation)
+
+
+def rename_reserved_lines(command: RenameReservedLines, uow: UnitOfWork) -> None:
+    """Keep what the order holds under the new ids of its lines."""
+    reservation = _reservation(uow, command.order_id)
+    after = domain.rename_lines(command, reservation)
+    if after is not reservation:
+        uow.save(after)
 
 
 def reduce_stock(command: ReduceStock, uow: UnitOfWork) -> None:

@@ -14,6 +14,9 @@ from services.chassis.document import Document
 NO_SERVER: Final = "no mail server configured"
 NO_ADDRESS: Final = "the order has no e-mail address"
 BAD_ADDRESS: Final = "the order's e-mail address is not one that mail servers take"
+BAD_OTHER_ADDRESS: Final = (
+    "the address of a copy or of the sender is not one that mail servers take"
+)
 
 RETRY_AFTER: Final = (5, 30, 120, 600)
 """Seconds to wait after each attempt that may be repeated."""
@@ -26,6 +29,8 @@ TEMPLATES: Final = frozenset(
     {"new", "ship", "completed", "ordercanceled", "readyforpickup", "pickedup", "notcollected"}
 )
 """The statuses that have a text of their own; each is a file in `templates/`."""
+OCCASIONS: Final = frozenset({"comment", "cancelledlines"})
+"""Texts for what is no status; files there too."""
 
 # As HTML defines a valid e-mail address: no quoting, no comments, nothing a command may hide in.
 _LOCAL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
@@ -62,6 +67,10 @@ class Mail(BaseModel):
 
     notification_id: str
     recipient: str
+    copies: tuple[str, ...] = ()
+    blind_copies: tuple[str, ...] = ()
+    sender: str | None = None
+    """Whom it says it is from; absent means whoever all our mail is from."""
     template: str
     command: SendNotification
 
@@ -71,6 +80,8 @@ class Fate(StrEnum):
 
     NOWHERE = "nowhere"
     """There is no mail server any more."""
+    FORGOTTEN = "forgotten"
+    """The order was deleted for good before its turn came."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -110,8 +121,10 @@ def deliverable(address: str) -> str | None:
     return found if fits and len(found) <= _LONGEST_ADDRESS else None
 
 
-def template_for(status: str) -> str:
-    """Return the name of the text for a status, whatever its case."""
+def template_for(status: str, occasion: str | None = None) -> str:
+    """Return the name of the text for a status, whatever its case, or for another occasion."""
+    if occasion in OCCASIONS:
+        return occasion
     name = status.casefold()
     return name if name in TEMPLATES else DEFAULT_TEMPLATE
 
@@ -129,7 +142,20 @@ def begin(
     if address is None:
         record, answers = _failed(record, command, BAD_ADDRESS)
         return record, [], answers
-    mail = Mail(notification_id=id_, recipient=address, template=record.template, command=command)
+    others = (*command.copies, *command.blind_copies, command.sender or address)
+    known = {one: deliverable(one) or "" for one in others}
+    if "" in known.values():
+        record, answers = _failed(record, command, BAD_OTHER_ADDRESS)
+        return record, [], answers
+    mail = Mail(
+        notification_id=id_,
+        recipient=address,
+        copies=tuple(known[one] for one in command.copies),
+        blind_copies=tuple(known[one] for one in command.blind_copies),
+        sender=known[command.sender] if command.sender else None,
+        template=record.template,
+        command=command,
+    )
     return record, [mail], []
 
 
@@ -182,7 +208,7 @@ def _record(command: SendNotification, *, id_: str, now: datetime) -> Notificati
         id=id_,
         order_id=command.order_id,
         status=command.status,
-        template=template_for(command.status),
+        template=template_for(command.status, command.template),
         recipient=command.recipient,
         state="pending",
         created=now,

@@ -20,10 +20,12 @@ from aiosmtplib import (
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from contracts.messages.notifications import SendNotification
+from contracts.model import LONGEST_TEXT
 from services.chassis.calls import Attempt
 from services.notifications.domain import (
     DEFAULT_TEMPLATE,
     MOST_HAND_OVERS,
+    OCCASIONS,
     TEMPLATES,
     Delivery,
     Fate,
@@ -98,7 +100,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class Letters:
-    """Writes mails: one template a status, with a subject and a message, in two layouts."""
+    """Writes mails: one template a status or occasion, with subject and message, in two layouts."""
 
     def __init__(self) -> None:
         self._text = self._templates(html=False)
@@ -113,9 +115,10 @@ class Letters:
             lstrip_blocks=True,
         )
         environment.filters["amount"] = _amount
+        environment.globals["line_break"] = "<br>\n" if html else "\n"
         return {
             name: environment.get_template(f"{name}.jinja")
-            for name in (DEFAULT_TEMPLATE, *TEMPLATES)
+            for name in (DEFAULT_TEMPLATE, *TEMPLATES, *OCCASIONS)
         }
 
     def write(self, mail: Mail, *, sender: str, attempt: Attempt) -> bytes:
@@ -130,8 +133,13 @@ class Letters:
         # The older half of the standard library's e-mail package: the newer one takes a
         # millisecond a mail, five times as long.
         message = MIMEMultipart("alternative", boundary=f"={attempt.key}=")
-        message["From"] = sender
+        name = _tidy(mail.command.sender_name or "")
+        message["From"] = formataddr((name, mail.sender or sender))
+        if mail.sender is not None:
+            message["Sender"] = sender  # who sends for somebody else (RFC 5322, 3.6.2)
         message["To"] = formataddr((facts["name"], mail.recipient))
+        if mail.copies:
+            message["Cc"] = ", ".join(mail.copies)
         message["Subject"] = Header(subject, "utf-8" if not subject.isascii() else "ascii").encode()
         message["Date"] = format_datetime(attempt.promised)
         message["Message-ID"] = f"<{attempt.key}@{sender.rpartition('@')[2]}>"
@@ -144,6 +152,8 @@ class Letters:
 def _facts(command: SendNotification) -> dict[str, Any]:
     """Return what templates may use. No text of it has a line break or a control character."""
     return {
+        "subject": _tidy(command.subject or ""),
+        "paragraphs": [_tidy(line, LONGEST_TEXT) for line in (command.text or "").splitlines()],
         "name": _tidy(command.recipient_name or ""),
         "order_number": _tidy(command.order_number),
         "status": _tidy(command.status),
@@ -252,7 +262,8 @@ class Mailer:
         handed_over = False
         try:
             await connection.mail(self._sender)
-            await connection.rcpt(mail.recipient)
+            for address in _recipients(mail):
+                await connection.rcpt(address)
             if await self._ledger.hand_over(mail.notification_id) > MOST_HAND_OVERS:
                 return Delivery(fate=Fate.UNKNOWN, reason="the mail server never says how it ends")
             handed_over = True
@@ -263,12 +274,19 @@ class Mailer:
         except SMTPException as error:
             fate = Fate.UNKNOWN if handed_over else Fate.UNREACHABLE
             reason = f"the mail server broke off: {_said(error)}"
+        except LookupError:
+            return Delivery(fate=Fate.FORGOTTEN)
         else:
             return Delivery(fate=Fate.ACCEPTED, handed_over=True)
         # Servers repeat the address, and a reason is shown in more places than an address may be.
-        reason = re.sub(re.escape(mail.recipient), "recipient", reason, flags=re.IGNORECASE)
+        for address in _recipients(mail):
+            reason = re.sub(re.escape(address), "recipient", reason, flags=re.IGNORECASE)
         reason = _tidy(reason, _LONGEST_REASON)
         return Delivery(fate=fate, reason=reason, handed_over=handed_over)
+
+
+def _recipients(mail: Mail) -> tuple[str, ...]:
+    return mail.recipient, *mail.copies, *mail.blind_copies
 
 
 def _fate(code: int, *, handed_over: bool) -> Fate:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from contracts.messages.notifications import SendNotification
+from contracts.messages.notifications import ForgetNotifications, SendNotification
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.unit_of_work import UnitOfWork
 from services.notifications import domain
@@ -28,9 +28,20 @@ def skip_notification(command: SendNotification, uow: UnitOfWork) -> None:
     uow.send(*answers)
 
 
+def forget_notifications(command: ForgetNotifications, uow: UnitOfWork) -> None:
+    """Remove all that is known of mails about the order."""
+    uow.delete_all(
+        Notification,
+        {"orderId": command.order_id},
+        lambda notification: notification.order_id == command.order_id,
+    )
+
+
 def record_delivery(mail: Mail, delivery: Delivery, attempt: Attempt, uow: UnitOfWork) -> Verdict:
     """Keep what the mail server said; try again, or tell the workflow how it ended."""
-    before = uow.get(Notification, mail.notification_id)
+    before = uow.find(Notification, mail.notification_id)
+    if before is None:  # forgotten meanwhile
+        return Verdict()
     after, again_at, answers = domain.settle(
         before, mail.command, delivery, attempt=attempt.number, now=uow.now
     )

@@ -6,6 +6,7 @@ from contracts.messages.payments import (
     AuthorizePayment,
     CapturePayment,
     CreditPayment,
+    ForgetOrder,
     VoidPayment,
 )
 from services.chassis.calls import Gateway, Limits
@@ -21,6 +22,7 @@ TABLE: Final[Table] = {
     CapturePayment: Route(CapturePayment, handlers.capture_payment),
     VoidPayment: Route(VoidPayment, handlers.void_payment, handlers.give_backs),
     CreditPayment: Route(CreditPayment, handlers.credit_payment),
+    ForgetOrder: Route(ForgetOrder, handlers.forget_order),
 }
 
 

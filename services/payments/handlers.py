@@ -9,6 +9,7 @@ from contracts.messages.payments import (
     AuthorizePayment,
     CapturePayment,
     CreditPayment,
+    ForgetOrder,
     PaymentCommand,
     VoidPayment,
 )
@@ -50,6 +51,12 @@ def void_payment(command: VoidPayment, uow: UnitOfWork) -> None:
 def credit_payment(command: CreditPayment, uow: UnitOfWork) -> None:
     """Give captured money back."""
     _carry_out("credit", command, uow)
+
+
+def forget_order(command: ForgetOrder, uow: UnitOfWork) -> None:
+    """Keep what was done with the order's money under another name than the order's."""
+    name = f"{command.order_id}/{uow.envelope.id}"
+    uow.patch_all(Operation, {"orderId": command.order_id}, {"$set": {"orderId": name}})
 
 
 def _carry_out(kind: Kind, command: PaymentCommand, uow: UnitOfWork) -> None:

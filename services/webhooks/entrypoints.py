@@ -1,14 +1,19 @@
 """The table of this service: what it handles, and how its calls are made and recorded."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from contracts.messages.inventory import STOCK_EVENTS
 from contracts.messages.orders import ORDER_EVENTS
-from contracts.messages.webhooks import CreateWebhookEndpoint, DeleteWebhookEndpoint
+from contracts.messages.webhooks import (
+    CreateWebhookEndpoint,
+    DeleteWebhookEndpoint,
+    ForgetDeliveries,
+)
 from services.chassis.calls import Gateway
 from services.chassis.consumer import Table
 from services.chassis.settings import Network
-from services.chassis.unit_of_work import Batch, Everything, Loads, Route
+from services.chassis.unit_of_work import Batch, Everything, Key, Loads, Route
 from services.webhooks import handlers
 from services.webhooks.domain.attempt import NotSent, Result
 from services.webhooks.domain.delivery import DeliverWebhook, Lanes
@@ -24,10 +29,12 @@ def _everyone(_: Heard) -> Loads:
     return [Everything(WebhookEndpoint)]
 
 
-def _lanes(kind: str, event: Heard, batch: Batch) -> Loads:
+def _lanes(kind: str, events: Sequence[Heard], batch: Batch) -> Iterator[Key]:
     """Stock changes all day, and mostly nobody wants to hear of it."""
-    if any(wants(endpoint, kind, event) for endpoint in batch.all(WebhookEndpoint)):
-        yield (Lanes, event.subject)
+    endpoints = batch.all(WebhookEndpoint)
+    for event in events:
+        if any(wants(endpoint, kind, event) for endpoint in endpoints):
+            yield Lanes, event.subject
 
 
 def table(allowed: tuple[Network, ...]) -> Table:
@@ -38,6 +45,7 @@ def table(allowed: tuple[Network, ...]) -> Table:
         DeleteWebhookEndpoint: Route(
             DeleteWebhookEndpoint, handlers.delete_webhook_endpoint, loads=_endpoint
         ),
+        ForgetDeliveries: Route(ForgetDeliveries, handlers.forget_deliveries),
         **{
             event: Route(Heard, handlers.fan_out, loads=_everyone, then=partial(_lanes, event.type))
             for event in (*ORDER_EVENTS, *STOCK_EVENTS)

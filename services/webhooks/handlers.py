@@ -2,7 +2,11 @@
 
 from typing import Final
 
-from contracts.messages.webhooks import CreateWebhookEndpoint, DeleteWebhookEndpoint
+from contracts.messages.webhooks import (
+    CreateWebhookEndpoint,
+    DeleteWebhookEndpoint,
+    ForgetDeliveries,
+)
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.http import forbidden_literal
 from services.chassis.settings import Network
@@ -55,6 +59,15 @@ def fan_out(event: Heard, uow: UnitOfWork) -> None:
             WEBHOOK, one.request, lane=one.lane, target=one.delivery.endpoint_id, payload=one.body
         )
     uow.save(lanes)
+
+
+def forget_deliveries(command: ForgetDeliveries, uow: UnitOfWork) -> None:
+    """Remove the records of all deliveries about the order but the last."""
+    uow.delete_all(
+        WebhookDelivery,
+        {"orderId": command.order_id, "sequence": {"$lte": command.last_sequence}},
+        lambda one: one.order_id == command.order_id and one.sequence <= command.last_sequence,
+    )
 
 
 def record_attempt(

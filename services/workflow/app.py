@@ -1,14 +1,21 @@
 """Composition root of the workflow service: the only place that knows what is real."""
 
+import asyncio
 from collections.abc import Sequence
 
-from contracts.messages import inventory, notifications, orders, payments
+import structlog
+
+from contracts.messages import inventory, notifications, orders, payments, webhooks
 from services.chassis.clock import Clock
 from services.chassis.consumer import RETRY_DELAYS
 from services.chassis.kafka import REPLIES
+from services.chassis.mongo import Database
 from services.chassis.service import Service
 from services.workflow.entrypoints import TABLE
+from services.workflow.queries import fill_in, mark_late, prepare
 from services.workflow.settings import Settings
+
+log = structlog.get_logger()
 
 
 def service(
@@ -18,6 +25,19 @@ def service(
     retry_delays: Sequence[float] = RETRY_DELAYS,
 ) -> Service:
     """Wire the service onto the real Kafka and MongoDB."""
+    filling: list[asyncio.Task[None]] = []
+
+    async def prepare_and_fill_in(database: Database) -> None:
+        await prepare(database)
+        # Not awaited: however many orders there are, new ones need not wait for it.
+        filling.append(asyncio.create_task(fill_in(database)))
+        filling[-1].add_done_callback(_told)
+
+    async def leave_off() -> None:
+        for task in filling:
+            task.cancel()
+        await asyncio.gather(*filling, return_exceptions=True)  # `_told` says what went wrong
+
     return Service(
         name="workflow",
         settings=settings,
@@ -27,9 +47,18 @@ def service(
             inventory.COMMANDS,
             payments.COMMANDS,
             notifications.COMMANDS,
+            webhooks.COMMANDS,
             REPLIES,
         ],
         table=TABLE,
+        prepare=prepare_and_fill_in,
+        release=leave_off,
+        after_commit=mark_late,
         clock=clock,
         retry_delays=retry_delays,
     )
+
+
+def _told(filling: asyncio.Task[None]) -> None:
+    if not filling.cancelled() and (error := filling.exception()) is not None:
+        log.error("orders.not_filled_in", exc_info=error)

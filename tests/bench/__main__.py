@@ -12,7 +12,19 @@ from rich.table import Table
 
 from tests.bench import machine
 
-NAMES = ("hop", "ingest", "flow", "webhooks", "growth", "recovery")
+NAMES = (
+    "hop",
+    "ingest",
+    "import",
+    "patch",
+    "read",
+    "search",
+    "flow",
+    "webhooks",
+    "growth",
+    "recovery",
+)
+_FILES = {"import": "import_many"}  # a module cannot be called import
 
 
 def run(names: Sequence[str], json: bool = False) -> int:
@@ -27,7 +39,7 @@ def run(names: Sequence[str], json: bool = False) -> int:
     progress = Console(stderr=True)
     found = []
     for name in names or NAMES:
-        module = importlib.import_module(f"tests.bench.{name}")
+        module = importlib.import_module(f"tests.bench.{_FILES.get(name, name)}")
 
         def say(line: str, name: str = name) -> None:
             progress.print(f"{name}: {line}", style="dim")
@@ -40,7 +52,7 @@ def run(names: Sequence[str], json: bool = False) -> int:
     console.print(machine.description())
     for result in found:
         console.print(table(result))
-        for extra in ("memory_mb", "idle_cores"):
+        for extra in ("memory_mb", "idle_cores", "index_mb"):
             if extra in result:
                 console.print(extra, result[extra])
     return 0

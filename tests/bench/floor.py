@@ -111,6 +111,7 @@ class Floor:
             stored = {one["_id"]: one for one in await found.to_list(None)} if found else {}
             operations: list[Any] = []
             out: Out = []
+            change: Json
             for message in messages:
                 id_, mid = message["oid"], message["mid"]
                 if message["k"] == "new":
@@ -126,8 +127,16 @@ class Floor:
                     continue
                 document = stored[id_]
                 guard = {"_id": id_, "version": document["version"]}
+                if message["k"] == "patch":
+                    change = {"$set": message["order"], "$inc": {"version": 1}}
+                    operations.append(UpdateOne(guard, change))
+                    document |= {**message["order"], "version": document["version"] + 1}
+                    seq = document["version"]
+                    event = to_json({"mid": mid + "e", "oid": id_, "seq": seq, "data": document})
+                    out += [("orders.events", id_, event), ("replies", id_, event)]
+                    continue
                 if message["k"] == "reserved":
-                    change: Json = {"$set": {"run.s": 2}, "$inc": {"version": 1}}
+                    change = {"$set": {"run.s": 2}, "$inc": {"version": 1}}
                     ask = to_json({"mid": mid + "p", "oid": id_, "amount": "998.00"})
                     out.append(("payments.commands", id_, ask))
                 else:
@@ -266,10 +275,14 @@ class Floor:
                 raw += message.get("body", b"")
                 if not message.get("more_body"):
                     break
-            start = raw.index(b'"id":"') + 6
-            key = raw[start : raw.index(b'"', start)]
+            kind = b"new"
+            if scope["method"] == "PATCH":  # /api/Orders/{id}/PatchOrder
+                kind, key = b"patch", scope["path"].split("/")[3].encode()
+            else:
+                start = raw.index(b'"id":"') + 6
+                key = raw[start : raw.index(b'"', start)]
             future = waiting[key.decode()] = asyncio.get_running_loop().create_future()
-            head = b'{"k":"new","mid":"' + uuid4().hex.encode() + b'","oid":"' + key
+            head = b'{"k":"' + kind + b'","mid":"' + uuid4().hex.encode() + b'","oid":"' + key
             await self.producer.send(
                 self.topic("orders.commands"), head + b'","order":' + raw + b"}", key=key
             )

@@ -74,16 +74,17 @@ async def post(place: Place, load: Load, hook: str | None, stack: Stack) -> Meas
     cpu = {name: watch.spent(pid) / load.orders * 1e6 for name, pid in pids.items()}
     return Measured(
         orders_per_second=load.orders / (ended - started),
-        p50=_at(waits, 0.5),
-        p99=_at(waits, 0.99),
-        delivered_p50=_at(delivered, 0.5) if delivered else None,
-        delivered_p99=_at(delivered, 0.99) if delivered else None,
+        p50=at(waits, 0.5),
+        p99=at(waits, 0.99),
+        delivered_p50=at(delivered, 0.5) if delivered else None,
+        delivered_p99=at(delivered, 0.99) if delivered else None,
         cpu=cpu,
         others=busy.others,
     )
 
 
-def _at(values: Sequence[float], share: float) -> float:
+def at(values: Sequence[float], share: float) -> float:
+    """Return the value, in milliseconds, that this share of the sorted values does not pass."""
     return values[min(len(values) - 1, int(len(values) * share))] * 1000
 
 

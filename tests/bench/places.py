@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,14 +53,18 @@ def receiver() -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.bench.receiver", str(port)])
     try:
-        _wait_for_port(port)
+        wait_for_port(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()
 
 
-def _wait_for_port(port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Return as soon as somebody listens there.
+
+    :raises TimeoutError: after 30 seconds
+    """
     deadline = monotonic() + 30
     while monotonic() < deadline:
         with socket.socket() as probe:
@@ -79,11 +83,14 @@ class Place:
     token: str = ""
     pids: Mapping[str, int] = field(default_factory=dict)
     api: str = ""
+    database: str = ""
 
 
 @asynccontextmanager
-async def floor(stack: Stack, hook: str) -> AsyncIterator[Place]:
-    """Run the floor's roles."""
+async def floor(
+    stack: Stack, hook: str = "", *, roles: Sequence[str] = ROLES
+) -> AsyncIterator[Place]:
+    """Run the floor's roles, or some of them."""
     run = "floor" + uuid4().hex[:6]
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap)
     await admin.start()
@@ -107,7 +114,7 @@ async def floor(stack: Stack, hook: str) -> AsyncIterator[Place]:
             env=environment,
             stdout=subprocess.PIPE,
         )
-        for role in ROLES
+        for role in roles
     }
     try:
         for process in processes.values():
@@ -115,7 +122,7 @@ async def floor(stack: Stack, hook: str) -> AsyncIterator[Place]:
                 async with asyncio.timeout(60):
                     await process.stdout.readline()
         pids = {role: process.pid for role, process in processes.items()}
-        yield Place("floor", f"http://127.0.0.1:{port}/api/Orders", pids=pids)
+        yield Place("floor", f"http://127.0.0.1:{port}/api/Orders", pids=pids, database=run)
     finally:
         for process in processes.values():
             if process.returncode is None:
@@ -149,6 +156,8 @@ async def kontor(
                         "KONTOR_RATE_BUCKET",
                         "KONTOR_CONCURRENT_CLIENT",
                         "KONTOR_CONCURRENT_TENANT",
+                        "KONTOR_CONCURRENT_BATCH",
+                        "KONTOR_CONCURRENT_READS",
                     ),
                     "0",
                 ),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,7 +12,10 @@ from contracts.problems import CATALOGUE
 from deploy import publish_openapi
 from services.api.domain import PUBLIC
 from services.api.entrypoints import DESCRIBED
-from services.api.entrypoints.documentation.openapi import KEYED, Json
+from services.api.entrypoints.documentation import document
+from services.api.entrypoints.documentation.open_points import OPEN_POINTS, TITLE
+from services.api.entrypoints.documentation.openapi import SEGMENTS
+from services.api.entrypoints.documentation.parameters import KEYED, Json
 from services.api.entrypoints.routing import Route
 
 PUBLISHED = json.loads(publish_openapi.FILE.read_bytes())
@@ -21,6 +24,8 @@ OPERATIONS = [
     for number, route in enumerate(DESCRIBED)
     if route.method.lower() in PUBLISHED["paths"].get(route.path, {})
 ]
+OF_THE_GUIDE: Final = ("orders", "products", "carts", "customers", "projects")
+"""S1, environments."""
 
 
 def schemas(value: object) -> Iterator[dict[str, Any]]:
@@ -66,8 +71,15 @@ def test_amounts_are_numbers_and_nothing_else() -> None:
     assert odd == []
 
 
-def test_lists_are_limited_by_their_entries() -> None:
-    odd = [one for one in schemas(PUBLISHED) if one.get("type") == "array" and "maxLength" in one]
+def test_limits_are_in_the_words_of_json_schema() -> None:
+    described = {key: value for key, value in PUBLISHED.items() if key != "info"}
+
+    odd = [
+        one
+        for one in schemas(described)
+        if (one.get("type") == "array" and {"minLength", "maxLength"} & one.keys())
+        or any(isinstance(one.get(word), int | float) for word in ("ge", "gt", "le", "lt"))
+    ]
 
     assert odd == []
 
@@ -76,6 +88,35 @@ def test_every_model_has_one_schema() -> None:
     doubled = [name for name in PUBLISHED["components"]["schemas"] if name.endswith("put")]
 
     assert doubled == []
+
+
+def test_it_has_one_table_of_what_the_documents_leave_open() -> None:
+    said = PUBLISHED["info"]["description"]
+
+    assert said.count(TITLE) == 1
+    assert len({one.number for one in OPEN_POINTS}) == len(OPEN_POINTS)
+    for one in OPEN_POINTS:
+        assert f"| {one.number} | {one.subject} | {one.answer} |" in said
+        assert "|" not in one.subject + one.answer
+        assert set(one.segments) <= set(SEGMENTS)
+
+
+class TestSegments:
+    def test_are_those_of_the_guide_first(self) -> None:
+        assert tuple(SEGMENTS)[: len(OF_THE_GUIDE)] == OF_THE_GUIDE
+
+    def test_share_all_operations_among_them(self) -> None:
+        paths = [path for one in SEGMENTS for path in document(DESCRIBED, one)["paths"]]
+
+        assert sorted(paths) == sorted(PUBLISHED["paths"])
+
+    def test_name_the_open_points_that_concern_them(self) -> None:
+        orders = document(DESCRIBED, "orders")["info"]["description"]
+        projects = document(DESCRIBED, "projects")["info"]["description"]
+
+        assert "keepExistingListItems" in orders
+        assert "keepExistingListItems" not in projects
+        assert "Ignored-Fields" in projects
 
 
 class TestOperation:
@@ -89,17 +130,38 @@ class TestOperation:
 
     @pytest.mark.parametrize(("route", "operation"), OPERATIONS)
     def test_names_what_may_go_wrong(self, route: Route, operation: Json) -> None:
-        answers = set(operation["responses"])
+        answers = operation["responses"]
 
         assert str(route.status) in answers
-        assert {"500", "503"} <= answers
-        assert {"401", "403"} <= answers or route.requires == PUBLIC
-        assert "404" in answers or "{" not in route.path
+        assert {"500", "503"} <= answers.keys()
+        assert {"401", "403", "429"} <= answers.keys() or route.requires == PUBLIC
+        assert "404" in answers or "{" not in route.path or "Customers/" in route.path
         assert "400" in answers or (route.body is None and route.query is None)
-        assert {"202", "422"} <= answers or KEYED not in route.problems
-        for answer in operation["responses"].values():
+        assert {"202", "422"} <= answers.keys() or KEYED not in route.problems
+        for status, answer in answers.items():
             problems = answer.get("content", {}).get("application/problem+json", {})
-            assert set(problems.get("examples", ())) <= set(CATALOGUE)
+            for slug in problems.get("examples", ()):
+                example = PUBLISHED["components"]["examples"][slug]["value"]
+                assert (example["type"].rsplit("/", 1)[-1], example["status"]) == (
+                    slug,
+                    int(status),
+                )
+                assert slug in CATALOGUE
+
+    @pytest.mark.parametrize(("route", "operation"), OPERATIONS)
+    def test_names_the_headers_that_mean_something(self, route: Route, operation: Json) -> None:
+        sent = {one["name"] for one in operation["parameters"] if one["in"] == "header"}
+        answers = operation["responses"]
+        said = {status: set(answer.get("headers", ())) for status, answer in answers.items()}
+
+        assert ({"Idempotency-Key", "Prefer"} <= sent) is (KEYED in route.problems)
+        assert ("If-Match" in sent) is ("412" in answers)
+        assert ("If-None-Match" in sent) is ("304" in answers)
+        assert "ETag" in said[str(route.status)] or not {"304", "412"} & said.keys()
+        assert "Location" in said.get("201", {"Location"})
+        assert "Location" in said.get("202", ()) or KEYED not in route.problems
+        assert "Retry-After" in said["503"] & said.get("429", said["503"])
+        assert "WWW-Authenticate" in said.get("401", {"WWW-Authenticate"})
 
     @pytest.mark.parametrize(("route", "operation"), OPERATIONS)
     def test_has_an_example_that_fits(self, route: Route, operation: Json) -> None:
@@ -114,7 +176,7 @@ class TestOperation:
         assert [f"{fault.json_path}: {fault.message}" for fault in faults] == []
 
     @pytest.mark.parametrize(("route", "operation"), OPERATIONS)
-    def test_lists_every_parameter(self, route: Route, operation: Json) -> None:
+    def test_lists_and_describes_every_parameter(self, route: Route, operation: Json) -> None:
         named = {(one["name"], one["in"]) for one in operation["parameters"]}
 
         for part in route.path.split("/"):
@@ -122,3 +184,6 @@ class TestOperation:
         fields = route.query.model_fields if route.query is not None else {}
         for name, field in fields.items():
             assert (field.alias or name, "query") in named
+        for one in operation["parameters"]:
+            assert one["description"].endswith(".")
+            assert {"type", "anyOf", "enum"} & one["schema"].keys()

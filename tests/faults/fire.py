@@ -231,6 +231,7 @@ async def burning(directory: Path, say: Say, *, receivers: int = 2) -> AsyncIter
         for name, value in os.environ.items()
         if name not in {"KONTOR_KAFKA_BOOTSTRAP", "KONTOR_MONGO_URL"}
     }
+    # The shops post at full speed: the limits of decided 13.2 are lifted.
     lifted = dict.fromkeys(
         ("KONTOR_RATE_BUCKET", "KONTOR_CONCURRENT_CLIENT", "KONTOR_CONCURRENT_TENANT"), "0"
     )

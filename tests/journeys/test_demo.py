@@ -29,5 +29,7 @@ def test_tells_the_story_of_the_example_order_to_its_end(tmp_path: Path) -> None
     assert re.search(r"idempotencyReplayed +true", story)
     assert re.search(r"status +409", story)
     assert "step CapturePayments: Success" in story
+    assert re.search(r"isModified +True", story, re.IGNORECASE)
+    assert re.search(r"file +.+/receipt-ORD-2024-000001\.pdf", story)
     assert re.search(r"differences +\[\]", story)
     assert list(tmp_path.iterdir()) == []

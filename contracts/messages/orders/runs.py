@@ -1,15 +1,19 @@
 """Commands that begin a run of an order's workflow, and what runs hear of their steps."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
+from contracts.message import Message
 from contracts.messages.orders.message import COMMANDS, OrderMessage
-from contracts.order import Order
+from contracts.order import NewOrder, Order
 from contracts.payment import Payment
+from contracts.value import Value
 
 
 class StepStatus(StrEnum):
@@ -32,12 +36,103 @@ class PlaceOrder(OrderMessage):
     origin: str
     """Method and path of the request."""
     ignored_fields: tuple[str, ...] = ()
+    category: str | None = None
+    """What its event says of how it came (domain 5.6), such as BatchAdd; None: Created."""
 
     @staticmethod
-    def around(order: bytes, *, order_id: str, user: str, origin: str) -> bytes:
+    def around(
+        order: bytes, *, order_id: str, user: str, origin: str, category: str | None = None
+    ) -> bytes:
         """Return the body of the command around an order that is valid JSON already."""
-        head = to_json({"orderId": order_id, "user": user, "origin": origin})
-        return head[:-1] + b',"order":' + order + b"}"
+        named = {"orderId": order_id, "user": user, "origin": origin, "category": category}
+        return to_json(named)[:-1] + b',"order":' + order + b"}"
+
+
+class Numbering(Value):
+    """Which sequence gives the next number, and how it is written (domain 2.14).
+
+    The next of the sequence is `start`, or the last one plus `increment` if that is more.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+    sequence: str
+    prefix: str = ""
+    suffix: str = ""
+    start: int = 1
+    increment: int = 1
+    validation_regex: str | None = None
+
+    def following(self, last: int | None) -> int:
+        """Return what follows in the sequence; `last` is None at its beginning."""
+        return self.start if last is None else max(self.start, last + self.increment)
+
+    def written(self, number: int) -> str:
+        """Return a number of the sequence as orders have it."""
+        return f"{self.prefix}{number}{self.suffix}"
+
+
+class PlaceNumberedOrder(Message):
+    """Store a new order under the next number of a sequence, and start its first run (S0).
+
+    The number is the order's id too, where it has none. It belongs on the partition of its
+    sequence, which thereby has one writer.
+    """
+
+    type: ClassVar[str] = "orders.place_numbered_order"
+    topic: ClassVar[str] = COMMANDS
+
+    command_id: str
+    order: NewOrder
+    numbering: Numbering
+    user: str
+    origin: str
+    ignored_fields: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The command itself: which order it is about is not known yet."""
+        return self.command_id
+
+
+class ImportOrders(OrderMessage):
+    """Store new orders as they are, without a run of any workflow (S0, import many orders).
+
+    `order_id` is the first one's, so that all of one partition travel together. `places` says where
+    in the request each stands, by which the answer names what was left out.
+    """
+
+    type: ClassVar[str] = "orders.import_orders"
+    topic: ClassVar[str] = COMMANDS
+
+    orders: tuple[Order, ...]
+    places: tuple[int, ...]
+    user: str
+    origin: str
+    ignored_fields: dict[int, tuple[str, ...]] = Field(default_factory=dict)
+    """By place."""
+
+    @staticmethod
+    def around(  # noqa: PLR0913 - an import has this many facts
+        orders: Iterable[bytes],
+        *,
+        order_id: str,
+        places: Sequence[int],
+        user: str,
+        origin: str,
+        ignored_fields: Mapping[int, Sequence[str]],
+    ) -> bytes:
+        """Return the body of the command around orders that are valid JSON already."""
+        named = {
+            "orderId": order_id,
+            "places": places,
+            "user": user,
+            "origin": origin,
+            "ignoredFields": ignored_fields,
+        }
+        return to_json(named)[:-1] + b',"orders":[' + b",".join(orders) + b"]}"
 
 
 class UpdateOrderStatus(OrderMessage):

@@ -3,14 +3,18 @@
 from typing import Final
 
 from services.api.entrypoints import (
+    clients,
     dead_letters,
     documentation,
+    documents,
     explain,
     health,
     inventory,
     operations,
     orders,
+    reading,
     reconcile,
+    search,
     settings,
     token,
     webhooks,
@@ -23,11 +27,15 @@ __all__ = ["DESCRIBED", "ROUTES", "Access", "Application", "Parts", "Route"]
 
 DESCRIBED: Final[tuple[Route, ...]] = (
     *orders.ROUTES,
+    *reading.ROUTES,
+    *search.ROUTES,
+    *documents.ROUTES,
     *explain.ROUTES,
     *inventory.ROUTES,
     *webhooks.ROUTES,
     *operations.ROUTES,
     *settings.ROUTES,
+    *clients.ROUTES,
     *dead_letters.ROUTES,
     *reconcile.ROUTES,
     *token.ROUTES,

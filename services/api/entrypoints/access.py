@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import jwt
 
 from services.api.domain import Client, refusal
+from services.api.entrypoints.keys import Key, SigningKey
 from services.api.entrypoints.request import Request
 from services.api.queries.clients import Clients
 from services.chassis.clock import Clock
@@ -17,7 +19,6 @@ LIFETIME: Final = 864_000
 REMEMBERED: Final = 4.0
 """Seconds for which a client's state is taken as read: it is refused within 5 (decided 13.5)."""
 ISSUER: Final = "kontor"
-_ALGORITHM: Final = "HS256"
 _MOST_TOKENS: Final = 10_000
 _BEARER: Final = b"bearer "
 
@@ -40,12 +41,26 @@ class _Known:
 
 
 class Access:
-    """Issues tokens and lets requests in."""
+    """Issues tokens and lets requests in.
 
-    def __init__(self, clients: Clients, clock: Clock, *, secret: str, audience: str) -> None:
+    :param key: signs new tokens
+    :param previous: keys whose tokens stay valid, so that the key can be changed
+    :param audience: whom the tokens are for; the same key may sign those of another tenant
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        clock: Clock,
+        *,
+        key: SigningKey,
+        previous: Iterable[Key] = (),
+        audience: str,
+    ) -> None:
         self._clients = clients
         self._clock = clock
-        self._secret = secret.encode()
+        self._key = key
+        self._keys = {one.id: one for one in (*previous, key)}
         self._audience = audience
         self._tokens: dict[bytes, _Token] = {}
         self._known: dict[str, _Known] = {}
@@ -62,7 +77,8 @@ class Access:
             # The generation of the secret: rotating it ends the tokens of the one before.
             "jti": f"{client.generation}.{secrets.token_hex(16)}",
         }
-        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
+        key = self._key
+        return jwt.encode(claims, key.signing, algorithm=key.algorithm, headers={"kid": key.id})
 
     async def client(self, request: Request) -> Client:
         """Return who sends this request.
@@ -80,12 +96,21 @@ class Access:
             raise refusal("unauthorized", "The client was deactivated or has a new secret.")
         return found
 
+    def forget(self, id_: str) -> None:
+        """Look a client up anew at its next request, because it has changed."""
+        self._known.pop(id_, None)
+
     def _checked(self, header: bytes) -> _Token:
+        sent = header[7:].strip()
         try:
+            # The id only chooses among our own keys, and each key has one algorithm.
+            key = self._keys.get(jwt.get_unverified_header(sent).get("kid", ""))
+            if key is None:
+                raise refusal("unauthorized")
             claims = jwt.decode(
-                header[7:].strip(),
-                self._secret,
-                algorithms=[_ALGORITHM],
+                sent,
+                key.verifying,
+                algorithms=[key.algorithm],
                 audience=self._audience,
                 issuer=ISSUER,
                 # `exp` is compared with our own clock, here and for tokens that are remembered.

@@ -43,6 +43,7 @@ class EventsAfter(Model):
     after: Annotated[Whole, Field(ge=0, le=9_999_999_999)] = 0
     """Only events with a higher sequence; 0 begins at the first."""
     take: Annotated[Whole, Field(ge=1, le=MOST_EVENTS)] = 100
+    """How many at most."""
 
 
 class OrderEvents(Model):

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from contracts.model import Model
 from contracts.problems import Problem
-from services.api.domain import ANY, refusal
+from services.api.domain import ANY, Result, command_ids, refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import Response, json_response
 from services.api.entrypoints.routing import Route
+from services.api.queries import requests
 from services.api.queries.results import answer_of
 
 
@@ -27,7 +28,7 @@ class Operation(Model):
 
 
 async def get_operation(request: Request, parts: Parts) -> Response:
-    """Return the state of a command that this client sent."""
+    """Return the state of what this client asked for; a batch is pending while any of it is."""
     try:
         id_ = UUID(request.parameters["id"])
     except ValueError as error:
@@ -35,7 +36,7 @@ async def get_operation(request: Request, parts: Parts) -> Response:
     found = await parts.requests.operation(id_)
     if found is None or found.client != request.client.id:
         raise refusal("not-found")
-    result = await parts.results.find(id_, service=found.service, order_id=found.order_id)
+    result = await _result(found, parts)
     state: Literal["pending", "succeeded", "failed"] = "pending"
     if result is not None:
         state = "failed" if result.problem is not None else "succeeded"
@@ -50,6 +51,20 @@ async def get_operation(request: Request, parts: Parts) -> Response:
     )
     body = operation.model_dump(mode="json", exclude_none=True)
     return json_response(body)
+
+
+async def _result(promised: requests.Operation, parts: Parts) -> Result | None:
+    """Return what became of it; None while something of it is still open."""
+    batch = promised.batch
+    if batch is None:
+        return await parts.results.find(
+            promised.id, service=promised.service, order_id=promised.order_id
+        )
+    ids = command_ids(promised.id, batch.places)
+    results = await parts.results.find_many(ids, service=promised.service)
+    if len(results) < len(ids):
+        return None
+    return batch.result([results[id_] for id_ in ids])
 
 
 ROUTES: Final = (

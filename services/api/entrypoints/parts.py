@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from contracts.settings import Configuration
 from services.api.entrypoints.access import Access
-from services.api.gateways import Commands
+from services.api.entrypoints.guests import Guests
+from services.api.entrypoints.typesetting import Typesetter
+from services.api.gateways import Commands, Connectors
 from services.api.queries.clients import Clients
+from services.api.queries.exports import Exports
 from services.api.queries.orders import Orders
 from services.api.queries.requests import Requests
 from services.api.queries.results import Results
+from services.api.queries.search import Searches
 from services.api.queries.settings import SettingsStore
 from services.api.queries.stock import Stock
 from services.api.queries.webhooks import Webhooks
@@ -28,13 +32,20 @@ class Parts:
     max_batch_body: int
     webhook_networks: tuple[Network, ...]
     """What endpoints may be in besides public networks."""
+    open_scrolls: int
+    """Scrolls that a client may have open; 0 is no limit (decided 13.2)."""
     clock: Clock
     configuration: Callable[[], Configuration]
     checks: Mapping[str, Check]
     access: Access
+    guests: Guests
     commands: Commands
     clients: Clients
+    connectors: Connectors
     orders: Orders
+    searches: Searches
+    exports: Exports
+    typesetter: Typesetter
     requests: Requests
     results: Results
     stock: Stock

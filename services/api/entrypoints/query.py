@@ -1,6 +1,6 @@
 """Query parameters, read as a model like any body: names in any case, every fault named."""
 
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, TypeVar, get_origin
 
 from pydantic import Field
 
@@ -19,14 +19,22 @@ class Paging(Model):
     page: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1
     """The first one is 1."""
     page_size: Annotated[Whole, Field(ge=1, le=LARGEST_PAGE)] = 50
+    """Entries on a page."""
 
 
 def query_of(request: Request, model: type[AnyModel]) -> AnyModel:
-    """Return the query as this model; of several values for a name the last counts.
+    """Return the query as this model; of several values the last counts, but where it has a list.
 
     :raises Refusal: validation-failed, naming every parameter at fault
     """
-    sent = {name: values[-1] for name, values in request.query().items()}
+    lists = {
+        (field.alias or name).casefold()
+        for name, field in model.model_fields.items()
+        if get_origin(field.annotation) is list
+    }
+    sent = {
+        name: values if name in lists else values[-1] for name, values in request.query().items()
+    }
     try:
         return parse(model, sent).value
     except Invalid as invalid:

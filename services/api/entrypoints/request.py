@@ -15,14 +15,16 @@ from contracts.model import Parsed, parse
 from contracts.problems import FieldProblem
 from contracts.reading import load
 from services.api.domain import Client, Origin, Refusal, refusal
+from services.api.entrypoints.limits import Slot
 from services.chassis.health import Receive, Scope
 
 T = TypeVar("T")
 
-_JSON: Final = re.compile(r"(application|text)/(json|[\w.+-]+\+json)\s*(;|$)", re.IGNORECASE)
+_JSON: Final = re.compile(r"(application|text)/(json|[\w.+*-]+\+json)\s*(;|$)", re.IGNORECASE)
 _NOT_UTF8: Final = re.compile(r".*;\s*charset\s*=\s*+(?!\"?utf-?8\b)", re.IGNORECASE)
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _LONGEST_KEY: Final = 255
+_LONG: Final = 64 * 1024
 _IDEMPOTENCY_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{_LONGEST_KEY}}}")
 
 
@@ -32,7 +34,17 @@ class Request:
     `path` is the route's, with its parameters' names in braces.
     """
 
-    __slots__ = ("_receive", "client", "headers", "limit", "method", "parameters", "path", "scope")
+    __slots__ = (
+        "_raw",
+        "_receive",
+        "client",
+        "headers",
+        "limit",
+        "method",
+        "parameters",
+        "path",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -51,6 +63,7 @@ class Request:
         self.limit = limit
         self.client = NOBODY
         self._receive = receive
+        self._raw: bytes | None = None
 
     def header(self, name: str) -> str | None:
         """Return a header; of several with this name the last."""
@@ -65,33 +78,47 @@ class Request:
             values.setdefault(name.casefold(), []).append(value)
         return values
 
+    async def arrive(self, slot: Slot) -> None:
+        """Read the whole body, as it came, and count the request as under way.
+
+        A body that is still on its way does not count, so that slow clients take nobody's place;
+        one that is long counts from its beginning on, so that those together have a limit.
+
+        :raises Refusal: too-large, or too-many-requests
+        """
+        if b"content-length" in self.headers or b"transfer-encoding" in self.headers:
+            self._raw = await self._read(slot)
+        slot.take()
+
     async def body(self) -> bytes:
-        """Read the whole body, decompressed.
+        """Return the whole body, decompressed.
 
         :raises Refusal: too-large, when it passes the limit; unsupported-media-type for an encoding
             other than gzip; validation-failed when it is no gzip at all
         """
         encoding = self.headers.get(b"content-encoding", b"identity").lower()
-        length = self.headers.get(b"content-length")
-        if length is not None and int(length) > self.limit:
-            raise self._too_large()
-        raw = await self._read()
+        raw = self._raw
+        if raw is None:
+            raw = self._raw = await self._read()
         if encoding == b"identity" or not raw:
             return raw
         if encoding not in {b"gzip", b"x-gzip"}:
             raise refusal("unsupported-media-type", "Of the encodings only gzip is understood.")
         return self._unzipped(raw)
 
-    async def _read(self) -> bytes:
+    async def _read(self, slot: Slot | None = None) -> bytes:
+        length = self.headers.get(b"content-length")
+        if length is not None and int(length) > self.limit:
+            raise self._too_large()
         message = await self._receive()
         first: bytes = message.get("body", b"")
         size = len(first)
         if size > self.limit:
             raise self._too_large()
-        if not message.get("more_body"):
-            return first
         parts = [first]
         while message.get("more_body"):
+            if slot is not None and size > _LONG:
+                slot.take()
             message = await self._receive()
             part: bytes = message.get("body", b"")
             size += len(part)
@@ -100,7 +127,12 @@ class Request:
             parts.append(part)
         if message["type"] == "http.disconnect":
             raise refusal("malformed-json", "The connection ended before the body did.")
-        return b"".join(parts)
+        return b"".join(parts) if len(parts) > 1 else first
+
+    async def left(self) -> None:
+        """Return when the client is there no more; call it only once the body is read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     def _unzipped(self, raw: bytes) -> bytes:
         reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -131,15 +163,22 @@ class Request:
                 raise refusal("unsupported-media-type")
         return await self.body()
 
-    async def parsed(self, model_type: type[T], *, strict: bool = False) -> tuple[Parsed[T], bytes]:
+    async def parsed(
+        self,
+        model_type: type[T],
+        *,
+        strict: bool = False,
+        context: Mapping[str, object] | None = None,
+    ) -> tuple[Parsed[T], bytes]:
         """Read the body as a model; returns it and the body as it came.
 
         :param strict: whether members that nobody knows are refused (decided 2.8)
+        :param context: what validators may ask for, such as `{"pos": True}`
         :raises Refusal: validation-failed or malformed-json, naming every fault
         """
         raw = await self.json()
         try:
-            parsed = parse(model_type, raw)
+            parsed = parse(model_type, raw, context=context)
         except Invalid as invalid:
             raise refused(invalid, raw) from invalid
         if strict and parsed.ignored:

@@ -4,10 +4,10 @@ Plain ASGI and no framework: FastAPI and Starlette cost more a request than all 
 and nothing of them was left in use (services/decisions, design 7).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -16,9 +16,17 @@ from pydantic import BaseModel
 from contracts.problems import problem
 from services.api.domain import PUBLIC, ROLES, Refusal, refusal
 from services.api.entrypoints.access import Access
+from services.api.entrypoints.cors import Cors
+from services.api.entrypoints.limits import Kind, Limits
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
-from services.api.entrypoints.response import NO_CONTENT, Response, problem_response
+from services.api.entrypoints.response import (
+    COMPRESSED_FROM,
+    NO_CONTENT,
+    Response,
+    Streamed,
+    problem_response,
+)
 from services.chassis import metrics
 from services.chassis.health import Receive, Scope, Send
 from services.chassis.mongo import is_outage
@@ -26,6 +34,9 @@ from services.chassis.mongo import is_outage
 log = structlog.get_logger()
 
 Handler = Callable[[Request, Parts], Awaitable[Response]]
+
+READ_OFTEN: Final = frozenset({"ProductRead", "InventoryRead"})
+"""Roles whose routes have a limit of their own: shops ask for goods all day (S1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +46,17 @@ class Route:
     :param path: from the root, parameters in braces: `/api/Orders/{id}`
     :param requires: the role, or PUBLIC; there is no default, so none is forgotten
     :param body: what the body is read as, for the description
+    :param form: whether the body may also be a form, or be absent, for the description
     :param answer: what a success is, for the description
+    :param text: whether a success may also be plain text, for the description
+    :param files: media types of the files that a success may be, for the description
     :param status: the code of a success
-    :param batch: whether the limit for batches holds for the body
+    :param tagged: whether a success has an ETag, which a GET compares with If-None-Match, for the
+        description; what takes If-Match has one anyway
+    :param batch: whether the limits for batches hold, of the body and of how many at a time
     :param query: the model that the query is read as, for the description
+    :param guests: whether a request without a token is let in too; one that has a token is treated
+        as everywhere
     :param problems: what may go wrong here besides what may everywhere, for the description
     """
 
@@ -47,15 +65,27 @@ class Route:
     handler: Handler
     requires: str
     body: object = None
+    form: bool = False
     answer: object = None
+    text: bool = False
+    files: tuple[str, ...] = ()
     status: int = 200
+    tagged: bool = False
     batch: bool = False
     query: type[BaseModel] | None = None
+    guests: Callable[[Parts], bool] | None = None
     problems: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.requires != PUBLIC and self.requires not in ROLES:
             raise ValueError(f"{self.method} {self.path} requires {self.requires!r}, no role")
+
+    @property
+    def kind(self) -> Kind:
+        """Which limits hold, unless it is PUBLIC (decided 13.2)."""
+        if self.batch:
+            return Kind.BATCH
+        return Kind.READ if self.requires in READ_OFTEN else Kind.ORDINARY
 
 
 @dataclass(slots=True)
@@ -73,6 +103,7 @@ class _Entry:
 
     route: Route
     names: tuple[str, ...]
+    kind: Kind
     seconds: Histogram
     answers: dict[int, Counter] = field(default_factory=dict)
 
@@ -105,7 +136,7 @@ class Router:
         if route.method in node.methods:
             raise ValueError(f"two routes for {route.method} {route.path}")
         seconds = metrics.request_seconds.labels(route.path)
-        entry = _Entry(route, tuple(names), seconds)
+        entry = _Entry(route, tuple(names), route.kind, seconds)
         node.methods[route.method] = entry
         if route.method == "GET":
             node.methods.setdefault("HEAD", entry)
@@ -137,13 +168,24 @@ def _walk(
 class Application:
     """The ASGI application: finds the route, lets the client in or not, answers, tells."""
 
-    def __init__(self, routes: Iterable[Route], *, access: Access, parts: Parts) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        *,
+        access: Access,
+        limits: Limits,
+        parts: Parts,
+        cors_origins: Collection[str] = (),
+    ) -> None:
         self._router = Router(routes)
         self._access = access
+        self._limits = limits
         self._parts = parts
+        self._cors = Cors(cors_origins) if cors_origins else None
         self._elsewhere = _Entry(
             Route(method="*", path="*", handler=_nowhere, requires=PUBLIC),
             (),
+            Kind.ORDINARY,
             metrics.request_seconds.labels("*"),
         )
 
@@ -158,10 +200,16 @@ class Application:
         client = None
         if found is not None and entry is not None:
             request = self._request(entry, found[1], scope, receive)
-            response = await self._answer(entry.route, request)
+            response = await self._answer(entry, request, started)
             client = request.client.id or None
+            response.occurred_at(scope["path"])
+            if len(response.body) >= COMPRESSED_FROM:
+                await response.compress(request.headers.get(b"accept-encoding", b""))
         else:
             response = _unrouted(method, found)
+            response.occurred_at(scope["path"])
+        if self._cors is not None:
+            self._cors.allow(dict(scope["headers"]), response)
         await response.send(send, without_body=method == "HEAD")
         seconds = perf_counter() - started
         told = entry or self._elsewhere
@@ -187,11 +235,23 @@ class Application:
             limit=parts.max_batch_body if entry.route.batch else parts.max_body,
         )
 
-    async def _answer(self, route: Route, request: Request) -> Response:
+    async def _answer(self, entry: _Entry, request: Request, now: float) -> Response:
+        route = entry.route
         try:
-            if route.requires != PUBLIC:
-                await self._let_in(route, request)
-            return await route.handler(request, self._parts)
+            if route.requires == PUBLIC or self._is_guest(route, request):
+                return await route.handler(request, self._parts)
+            await self._let_in(route, request)
+            slot = self._limits.slot(entry.kind, request.client.id, now=now)
+            response: Response | None = None
+            try:
+                await request.arrive(slot)
+                response = await route.handler(request, self._parts)
+                return response
+            finally:
+                if isinstance(response, Streamed):
+                    response.slot = slot
+                else:
+                    slot.leave()
         except Refusal as refused:
             return problem_response(refused.problem)
         except Exception as error:
@@ -200,6 +260,11 @@ class Application:
                 return problem_response(problem("unavailable"))
             log.exception("http.failed", route=route.path)
             return problem_response(problem("internal-error"))
+
+    def _is_guest(self, route: Route, request: Request) -> bool:
+        if route.guests is None or b"authorization" in request.headers:
+            return False
+        return route.guests(self._parts)
 
     async def _let_in(self, route: Route, request: Request) -> None:
         request.client = await self._access.client(request)

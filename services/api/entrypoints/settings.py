@@ -149,6 +149,7 @@ ROUTES: Final = tuple(
             handler=_reader(name),
             requires="SettingsRead",
             answer=DOCUMENTS[name],
+            tagged=True,
         ),
         Route(
             method="PUT",

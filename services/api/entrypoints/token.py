@@ -2,24 +2,48 @@
 
 import base64
 import binascii
-from typing import Final
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final
 from urllib.parse import parse_qsl
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from contracts.faults import Invalid
-from contracts.model import Model
+from contracts.model import Model, parse
+from contracts.problems import FieldProblem
 from contracts.reading import load
 from services.api.domain import PUBLIC, refusal
 from services.api.entrypoints.access import LIFETIME
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request, refused
-from services.api.entrypoints.response import OK, Response, json_response
+from services.api.entrypoints.response import NO_STORE, OK, Response, json_response
 from services.api.entrypoints.routing import Route
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _LONGEST: Final = 1024
-_NO_STORE: Final = ((b"cache-control", b"no-store"),)
+_LONGEST_BODY: Final = 64 * 1024
+_CREDENTIALS: Final = {"clientId", "clientSecret"}
+
+
+class TokenRequest(Model):
+    """Who asks for a token, and how it wants to have it.
+
+    `client_id` and `client_secret`, as OAuth has them, are the same, and so is HTTP Basic.
+    """
+
+    client_id: Annotated[str, Field(max_length=_LONGEST)] | None = None
+    """The client's id."""
+    client_secret: Annotated[str, Field(max_length=_LONGEST)] | None = None
+    """Its secret; better sent in a body than in the query."""
+    return_as_json: bool | None = None
+    """Whether the answer is JSON; if absent, that of a form is, and of a `grant_type`."""
+    grant_type: Annotated[str | None, Field(alias="grant_type")] = None
+    """As OAuth's clients send it; the answer then has their spelling, too."""
+
+    other_names: ClassVar[Mapping[str, str]] = {
+        "client_id": "clientId",
+        "client_secret": "clientSecret",
+    }
 
 
 class TokenResponse(Model):
@@ -35,64 +59,73 @@ class TokenResponse(Model):
 async def issue_token(request: Request, parts: Parts) -> Response:
     """Return a token for `clientId` and `clientSecret`, from the query, a form, JSON or Basic.
 
-    The answer is the bare token, or JSON with `returnAsJson=true` or `grant_type`.
+    What the body says counts before the query, and Basic before both. The answer is the bare
+    token, or JSON with `returnAsJson=true`, for a form, and for a `grant_type`.
     """
-    sent = await _sent(request)
+    request.limit = _LONGEST_BODY  # anybody may send it
+    is_form = (request.header("content-type") or "").casefold().startswith(_FORM)
+    sent = _read(await _sent(request, is_form=is_form))
     id_, secret = _credentials(request, sent)
     client = None
-    if id_ and secret and len(id_) <= _LONGEST and len(secret) <= _LONGEST and "\0" not in id_:
+    if id_ and secret and "\0" not in id_:
         client = await parts.clients.with_secret(id_, secret)
     if client is None:
         raise refusal("invalid-credentials")
     token = parts.access.issue(client)
-    as_json = sent.get("returnasjson", "").casefold() == "true" or "grant_type" in sent
-    if as_json:
+    as_json = sent.return_as_json
+    if as_json is None:
+        as_json = is_form or sent.grant_type is not None
+    if not as_json:
+        return Response(OK, token.encode(), (NO_STORE,), b"text/plain; charset=utf-8")
+    body = TokenResponse(access_token=token).model_dump()
+    if is_form or sent.grant_type is not None:
         # OAuth's clients look for their own spelling of the same.
-        body = TokenResponse(access_token=token).model_dump(by_alias=True)
-        oauth = {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
-        return json_response(body | oauth if "grant_type" in sent else body, headers=_NO_STORE)
-    return Response(OK, token.encode(), _NO_STORE, b"text/plain; charset=utf-8")
+        body |= {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
+    return json_response(body, headers=(NO_STORE,))
 
 
-async def _sent(request: Request) -> dict[str, str]:
-    """Return what was sent, names in lower case; what the body says counts before the query."""
-    sent = {name: values[-1] for name, values in request.query().items()}
+async def _sent(request: Request, *, is_form: bool) -> dict[str, object]:
+    """Return what was sent, the members of the body after those of the query."""
+    sent: dict[str, object] = {name: values[-1] for name, values in request.query().items()}
     raw = await request.body()
     if not raw.strip():
         return sent
-    kind = (request.header("content-type") or "").casefold()
-    if kind.startswith(_FORM):
-        pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)
-        return sent | {name.casefold(): value for name, value in pairs}
-    if "json" not in kind:
+    if is_form:
+        return sent | dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
+    if "json" not in (request.header("content-type") or "").casefold():
         raise refusal("unsupported-media-type", f"Send the query alone, {_FORM}, or JSON.")
     try:
         value = load(raw)
     except Invalid as invalid:
         raise refused(invalid, raw) from invalid
     if not isinstance(value, dict):
-        return sent
-    words = {True: "true", False: "false"}
-    return sent | {
-        name.casefold(): words[word] if isinstance(word, bool) else str(word)
-        for name, word in value.items()
-        if isinstance(word, str | bool)
-    }
+        fault = FieldProblem(path="$", message="expected an object")
+        raise refusal("validation-failed", errors=[fault])
+    return sent | value
 
 
-def _credentials(request: Request, sent: dict[str, str]) -> tuple[str, str]:
+def _read(sent: dict[str, object]) -> TokenRequest:
+    try:
+        return parse(TokenRequest, sent).value
+    except Invalid as invalid:
+        # Credentials that cannot be any are wrong ones; nothing of them is answered.
+        faults = [fault for fault in invalid.errors if fault.path not in _CREDENTIALS]
+        if not faults:
+            raise refusal("invalid-credentials") from None
+        told = [FieldProblem(path=fault.path, message=fault.message) for fault in faults]
+        raise refusal("validation-failed", errors=told) from None
+
+
+def _credentials(request: Request, sent: TokenRequest) -> tuple[str, str]:
     header = request.header("authorization") or ""
     if header[:6].casefold() == "basic ":
         try:
             pair = base64.b64decode(header[6:], validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return "", ""
-        id_, _, secret = pair.partition(":")
+        id_, _, secret = pair[: 2 * _LONGEST].partition(":")
         return id_, secret
-    return (
-        sent.get("clientid") or sent.get("client_id") or "",
-        sent.get("clientsecret") or sent.get("client_secret") or "",
-    )
+    return sent.client_id or "", sent.client_secret or ""
 
 
 ROUTES: Final = (
@@ -101,12 +134,11 @@ ROUTES: Final = (
         path="/api/token",
         handler=issue_token,
         requires=PUBLIC,
+        query=TokenRequest,
+        body=TokenRequest,
+        form=True,
         answer=TokenResponse,
-        problems=(
-            "invalid-credentials",
-            "malformed-json",
-            "unsupported-media-type",
-            "too-large",
-        ),
+        text=True,
+        problems=("invalid-credentials",),
     ),
 )

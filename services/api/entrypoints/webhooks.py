@@ -41,6 +41,7 @@ from services.chassis.http import forbidden_literal
 
 SERVICE: Final = "webhooks"
 _SECRET_BYTES: Final = 32
+_PREFIXES: Final = {"v1": "whsec_", "v1a": "whsk_"}
 _LONGEST_ID: Final = 64
 _ENDPOINTS: Final = "/api/Webhooks/Endpoints"
 _DELIVERIES: Final = "/api/Webhooks/Deliveries"
@@ -59,7 +60,7 @@ async def create_endpoint(request: Request, parts: Parts) -> Response:
             CreateWebhookEndpoint(
                 endpoint_id=_endpoint_id(id_),
                 settings=parsed.value,
-                secret=f"whsec_{word}",
+                secret=_PREFIXES[parsed.value.signature] + word,
                 user=request.client.id,
             )
         )
@@ -106,8 +107,11 @@ class DeliveriesQuery(Paging):
     """Which deliveries are wanted."""
 
     endpoint_id: str | None = None
+    """Only those to this endpoint."""
     order_id: str | None = None
+    """Only those about this order."""
     state: DeliveryState | None = None
+    """Only those in this state."""
     from_: Annotated[Moment, Field(alias="from")] = None
     """When they were made, at the earliest."""
     to: Moment = None

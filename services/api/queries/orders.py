@@ -1,10 +1,18 @@
 """Orders as clients read them."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
 
 from contracts.stored import order_json
 from services.api.domain import Client
 from services.chassis.mongo import Bson, Database
+
+MOST_ALIKE: Final = 100
+"""Of so many orders with one cart or secret key, the newest in the client's scope is found."""
+
+_PLACE: Final[Bson] = {"order.storeId": 1, "order.marketId": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +21,14 @@ class FoundOrder:
 
     body: bytes
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose an order is."""
+
+    store_id: str | None
+    market_id: str | None
 
 
 class Orders:
@@ -30,8 +46,56 @@ class Orders:
 
     async def is_visible(self, id_: str, client: Client) -> bool:
         """Tell whether there is such an order in this client's scope."""
-        found = await self._orders.find_one({"_id": id_}, {"order.storeId": 1, "order.marketId": 1})
-        return found is not None and _sees(client, found)
+        return await self.market_of(id_, client) is not None
+
+    async def market_of(self, id_: str, client: Client) -> str | None:
+        """Return the order's market; None if there is no such order in this client's scope."""
+        found = await self._orders.find_one({"_id": id_}, _PLACE)
+        if found is None or not _sees(client, found):
+            return None
+        market: str = found["order"].get("marketId", "")
+        return market
+
+    async def many(self, ids: Collection[str], client: Client) -> dict[str, bytes]:
+        """Return as JSON, by id, those of the orders that are in this client's scope."""
+        cursor = self._orders.find({"_id": {"$in": list(ids)}}, {"order": 1})
+        return {
+            found["_id"]: order_json(found["order"])
+            async for found in cursor
+            if _sees(client, found)
+        }
+
+    async def places(self, ids: Iterable[str]) -> dict[str, Place]:
+        """Return store and market of those of the orders that there are, whosever they are."""
+        cursor = self._orders.find({"_id": {"$in": list(ids)}}, _PLACE)
+        return {
+            found["_id"]: Place(found["order"].get("storeId"), found["order"].get("marketId"))
+            async for found in cursor
+        }
+
+    async def visible(self, ids: Collection[str], client: Client) -> set[str]:
+        """Return which of the orders are in this client's scope."""
+        cursor = self._orders.find({"_id": {"$in": list(ids)}}, _PLACE)
+        return {found["_id"] async for found in cursor if _sees(client, found)}
+
+    async def of_cart(self, cart_id: str, client: Client) -> FoundOrder | None:
+        """Return the order that was made of this cart, of several the newest."""
+        return await self._newest({"order.orderForm.cartId": cart_id}, client)
+
+    async def with_secret_key(self, key: str, client: Client) -> FoundOrder | None:
+        """Return the order with this secret key, of several the newest.
+
+        It is looked up by its hash, so how long that takes says nothing about any other key.
+        """
+        return await self._newest({"secretKeyHash": sha256(key.encode()).digest()}, client)
+
+    async def _newest(self, query: Bson, client: Client) -> FoundOrder | None:
+        # The order itself is read only if it is answered: whatever fails takes equally long.
+        cursor = self._orders.find(query, _PLACE).sort([("order.created", -1), ("_id", 1)])
+        for found in await cursor.to_list(MOST_ALIKE):
+            if _sees(client, found):
+                return await self.get(found["_id"], client)
+        return None
 
 
 def _sees(client: Client, found: Bson) -> bool:

@@ -34,7 +34,12 @@ class _Known:
                 if name
             ],
             "market": [one.market_id for one in configuration.markets],
-            "market group": [one.market_group_id or "" for one in configuration.markets],
+            "market group": [
+                name
+                for one in configuration.markets
+                for name in (one.market_group_id, one.market_id)
+                if name
+            ],
             "store": [one.store_id for one in configuration.stores],
             "order type": [one.name for one in configuration.order_types],
             "status": [

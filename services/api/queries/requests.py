@@ -8,7 +8,7 @@ from uuid import UUID
 import zstandard
 
 from contracts.problems import Problem
-from services.api.domain import Command, Origin, Result
+from services.api.domain import Batch, Command, Origin, Result
 from services.api.queries.inserts import Inserts
 from services.chassis.mongo import Bson, Database
 
@@ -31,13 +31,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A command whose answer was promised at `/api/Operations/{id}`."""
+    """A command whose answer was promised at `/api/Operations/{id}`; or a batch of them."""
 
     id: UUID
     client: str
     service: str
     order_id: str | None
     created: datetime
+    batch: Batch | None = None
 
 
 class Requests:
@@ -74,6 +75,8 @@ class Requests:
     async def keep(self, origin: Origin, result: Result) -> None:
         """Keep what was answered to the request with this key."""
         kept: Bson = {"status": result.status, "order": result.order_id, "version": result.version}
+        if result.shape is not None:
+            kept["shape"] = result.shape
         if result.body is not None:
             kept["body"] = _compressor.compress(result.body)
         if result.problem is not None:
@@ -83,18 +86,21 @@ class Requests:
         )
 
     async def promise(
-        self, command_id: UUID, command: Command, *, client: str, now: datetime
+        self, command_id: UUID, command: Command | Batch, *, client: str, now: datetime
     ) -> None:
-        """Remember that this command's answer was promised; harmless if it was already."""
-        await self._new_operations.insert(
-            {
-                "_id": command_id,
-                "client": client,
-                "service": command.service,
-                "orderId": command.order_id,
-                "at": now,
-            }
-        )
+        """Remember that the answer to this was promised; harmless if it was already."""
+        promised: Bson = {
+            "_id": command_id,
+            "client": client,
+            "service": command.service,
+            "at": now,
+        }
+        if isinstance(command, Batch):
+            promised["places"] = [list(places) for places in command.places]
+            promised["summary"] = command.summary
+        else:
+            promised["orderId"] = command.order_id
+        await self._new_operations.insert(promised)
 
     async def withdraw(self, command_id: UUID) -> None:
         """Forget a promise: the command was not published."""
@@ -105,7 +111,11 @@ class Requests:
         found = await self._operations.find_one({"_id": id_})
         if found is None:
             return None
-        return Operation(id_, found["client"], found["service"], found["orderId"], found["at"])
+        batch = None
+        if "places" in found:
+            batch = Batch(found["service"], found["places"], found["summary"])
+        order_id = found.get("orderId")
+        return Operation(id_, found["client"], found["service"], order_id, found["at"], batch)
 
 
 def _result(kept: Bson) -> Result:
@@ -115,4 +125,5 @@ def _result(kept: Bson) -> Result:
         problem=Problem.model_validate_json(kept["problem"]) if "problem" in kept else None,
         order_id=kept["order"],
         version=kept["version"],
+        shape=kept.get("shape"),
     )

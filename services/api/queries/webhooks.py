@@ -106,7 +106,10 @@ class Webhooks:
         found = await self.database["webhook_endpoints"].find_one({"_id": id_})
         if found is None:
             return None
-        return _endpoint(found).model_copy(update={"secret": found["secrets"][0]})
+        made = _endpoint(found)
+        if made.public_key is not None:
+            return made  # its secret is a private key, which stays here
+        return made.model_copy(update={"secret": found["secrets"][0]})
 
     async def endpoints(self, *, page: int, page_size: int) -> EndpointPage:
         """Return one page of the endpoints, the oldest first."""

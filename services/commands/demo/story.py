@@ -69,7 +69,9 @@ class Story:
         await self._see_it_leave("order.created", 1)
         await self._repeat(created)
         await self._move_on("InProgress", 2)
-        await self._move_on("Ship", 3)
+        await self._patch(3)
+        await self._move_on("Ship", 4)
+        await self._print_receipt()
         await self._look_back()
         await self._prove_the_books()
 
@@ -191,6 +193,35 @@ class Story:
             f"The order is in {status}, and its run was not aborted",
         )
         await self._see_it_leave("order.status_changed", sequence)
+
+    async def _patch(self, sequence: int) -> None:
+        target = path("Orders", self._id, "PatchOrder")
+        body = {"tags": ["vip"], "keepExistingListItems": True}
+        self._screen.curl("Patch it", "PATCH", target, data=f"'{json.dumps(body)}'")
+        answer = await self._client.ask("PATCH", target, body)
+        if answer.status != HTTPStatus.OK:
+            raise Failed(f"the patch was answered with {answer.status}: {answer.text}")
+        patched = answer.json
+        self._screen.show(
+            **picked(patched, "isSuccessful", "isModified"), tags=patched["order"]["tags"]
+        )
+        self._check("vip" in patched["order"]["tags"], "The order has the tag beside its others")
+        await self._see_it_leave("order.updated", sequence)
+
+    async def _print_receipt(self) -> None:
+        target = f"{path('Orders', 'GetOrderAsPdf', self._id)}?templateFile=receipt"
+        file = self._directory / f"receipt-{self._id}.pdf"
+        self._screen.chapter(
+            "Print the receipt",
+            f'curl -s -o receipt.pdf "$KONTOR{target}" -H "Authorization: Bearer $TOKEN"',
+        )
+        answer = await self._client.ask("GET", target)
+        if answer.status != HTTPStatus.OK:
+            raise Failed(f"the receipt was answered with {answer.status}: {answer.text}")
+        await asyncio.to_thread(file.write_bytes, answer.body)
+        self._screen.line(f"     file  {file}")  # whole, so that it can be opened
+        self._screen.show(size=f"{len(answer.body)} bytes")
+        self._check(answer.body.startswith(b"%PDF-"), "The receipt is a PDF")
 
     async def _look_back(self) -> None:
         target = path("Orders", self._id, "Explain")

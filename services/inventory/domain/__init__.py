@@ -6,6 +6,8 @@ from services.inventory.domain.reservation import (
     held_places,
     reduce,
     release,
+    release_units,
+    rename_lines,
     reserve,
 )
 from services.inventory.domain.stock import (
@@ -28,6 +30,8 @@ __all__ = [
     "place",
     "reduce",
     "release",
+    "release_units",
+    "rename_lines",
     "reserve",
     "set_stock",
 ]

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
-from contracts.messages.inventory import ReduceStock, ReleaseStock, ReserveStock, StockLine
+from contracts.messages.inventory import (
+    ReduceStock,
+    ReleaseStock,
+    ReleaseUnits,
+    RenameReservedLines,
+    ReserveStock,
+    StockLine,
+)
 from contracts.messages.orders import StepFinished, StepStatus
 from services.chassis.document import Document
 from services.inventory.domain.stock import ZERO, Books, TransactionType, place
@@ -70,17 +77,35 @@ def release(
             for line in reservation.lines
         ],
     )
-    if command.run_id is None or command.step is None:
-        return after, ()
-    reserved = dict.fromkeys((line.line_item_id for line in reservation.lines), ZERO)
-    return after, (
-        StepFinished(
-            order_id=command.order_id,
-            run_id=command.run_id,
-            step=command.step,
-            status=StepStatus.SUCCESS,
-            reserved=reserved | _reserved(after),
-        ),
+    return after, _released(command, reservation, after)
+
+
+def release_units(
+    command: ReleaseUnits, reservation: Reservation, books: Books
+) -> tuple[Reservation, Sequence[StepFinished]]:
+    """Let each line that is named hold no more than it may keep; answer whoever waits."""
+    kept = {(one.shipment_id, one.line_item_id): one.quantity for one in command.lines}
+    after = _with(
+        reservation,
+        [
+            _cut(line, line.model_copy(update={"quantity": kept[_unit(line)]}), books)
+            if _unit(line) in kept
+            else line
+            for line in reservation.lines
+        ],
+    )
+    return after, _released(command, reservation, after)
+
+
+def rename_lines(command: RenameReservedLines, reservation: Reservation) -> Reservation:
+    """Let the lines go on holding what they hold under their new ids."""
+    news = command.line_item_ids
+    return _with(
+        reservation,
+        [
+            line.model_copy(update={"line_item_id": news.get(line.line_item_id, line.line_item_id)})
+            for line in reservation.lines
+        ],
     )
 
 
@@ -122,6 +147,24 @@ def reduce(
         costs=costs,
     )
     return reservation, answer
+
+
+def _released(
+    command: ReleaseStock | ReleaseUnits, before: Reservation, after: Reservation
+) -> Sequence[StepFinished]:
+    """Say what the order holds now, to whoever waits for it."""
+    if command.run_id is None or command.step is None:
+        return ()
+    reserved = dict.fromkeys((line.line_item_id for line in before.lines), ZERO)
+    return (
+        StepFinished(
+            order_id=command.order_id,
+            run_id=command.run_id,
+            step=command.step,
+            status=StepStatus.SUCCESS,
+            reserved=reserved | _reserved(after),
+        ),
+    )
 
 
 def _unit(line: StockLine) -> Unit:

@@ -133,6 +133,9 @@ def _deliveries(
     for endpoint in endpoints:
         id_ = str(derived(envelope.id, endpoint.id))
         previous = sent.get(endpoint.id, 0)
+        if previous >= event.sequence:
+            # An order with this id was deleted for good, and this is another one.
+            previous = 0
         in_order = endpoint.settings.ordering == "perOrder"
         yield Planned(
             delivery=WebhookDelivery(

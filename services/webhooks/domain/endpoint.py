@@ -17,7 +17,7 @@ from contracts.messages.webhooks import (
 from contracts.problems import FieldProblem, problem
 from services.chassis.document import Document
 from services.chassis.outcomes import Ignore, Refused
-from services.webhooks.domain.signature import key_of
+from services.webhooks.domain.signature import public_key
 
 GONE: Final = "the endpoint answered 410 Gone"
 
@@ -30,6 +30,8 @@ class WebhookEndpoint(Document):
     settings: EndpointSettings
     secrets: tuple[str, ...] = Field(repr=False)
     """The newest first; each signs, so that a receiver may change over at leisure."""
+    public_key: str | None = None
+    """What verifies the newest, where it is a private key."""
     disabled_reason: str | None = None
     created: datetime
     created_by: str
@@ -83,18 +85,19 @@ def create(
     if forbidden is not None:
         raise Refused(problem("address-not-allowed", errors=(_fault("url", forbidden),)))
     try:
-        key_of(command.secret)
+        public = public_key(command.secret)
     except ValueError as error:
         raise Refused(
             problem("validation-failed", errors=(_fault("secret", str(error)),))
         ) from None
-    if command.settings.signature != "v1":
-        fault = _fault("signature", "expected v1; v1a is not supported by this installation")
+    if (command.settings.signature == "v1a") is (public is None):
+        fault = _fault("secret", "expected a private key for v1a, a shared secret for v1")
         raise Refused(problem("validation-failed", errors=(fault,)))
     return WebhookEndpoint(
         id=command.endpoint_id,
         settings=command.settings,
         secrets=(command.secret,),
+        public_key=public,
         created=now,
         created_by=command.user,
         modified=now,
@@ -124,7 +127,10 @@ def disable(
 
 
 def answer(endpoint: WebhookEndpoint, *, secret: str | None = None) -> bytes:
-    """Return the endpoint as clients read it; with its secret only where that is asked for."""
+    """Return the endpoint as clients read it; with its secret only where that is asked for.
+
+    A private key is nobody's business: whoever verifies `v1a` needs the public one, always shown.
+    """
     members = dict(endpoint.settings)
     shown = EndpointAnswer(
         **members,
@@ -132,7 +138,8 @@ def answer(endpoint: WebhookEndpoint, *, secret: str | None = None) -> bytes:
         created=endpoint.created,
         modified=endpoint.modified,
         disabled_reason=endpoint.disabled_reason,
-        secret=secret,
+        secret=secret if endpoint.public_key is None else None,
+        public_key=endpoint.public_key,
     )
     return shown.model_dump_json(by_alias=True, exclude_none=True).encode()
 

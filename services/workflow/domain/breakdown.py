@@ -11,7 +11,8 @@ from typing import Final
 from contracts.discount import Discount, LineDiscount
 from contracts.order import Order
 from contracts.order_line import OrderLine
-from services.workflow.domain.discount import FINEST, ZERO, Priced, rounded
+from services.workflow.domain.discount import Priced
+from services.workflow.domain.rounding import FINEST, ZERO, rounded
 
 FROM_FORM: Final = "OrderForm"
 """The `discountSource` of a line's discount that was worked out from the order form's list."""

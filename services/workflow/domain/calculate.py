@@ -12,29 +12,26 @@ from typing import Final
 from contracts.discount import Discount
 from contracts.order import Order, OrderForm
 from contracts.order_line import OrderLine
-from contracts.payment import Payment
-from services.workflow.domain.breakdown import Marks, breakdown, entered, form_marks
+from services.workflow.domain.breakdown import (
+    Marks,
+    breakdown,
+    entered,
+    form_marks,
+    keep_entered,
+)
+from services.workflow.domain.credit import follow_credits
 from services.workflow.domain.discount import (
-    FINEST,
-    ZERO,
     Group,
     Priced,
     discount_lines,
     discount_whole,
-    rounded,
-    split,
     with_amounts,
 )
+from services.workflow.domain.packages import allocate, packages
+from services.workflow.domain.payment_totals import payment_totals
+from services.workflow.domain.rounding import FINEST, ZERO, rounded, split
 from services.workflow.domain.totals import Taxes, open_units, ship, sums
 
-_DONE: Final = frozenset({"Processed", "Paid", "Approved"})
-# ISO 4217; every currency that is not here has two decimals.
-_WITHOUT_DECIMALS: Final = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"}
-    | {"RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-_WITH_THREE: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-_WITH_FOUR: Final = frozenset({"CLF", "UYW"})
 # Obsolete members of the order that mirror the form's; kept true where somebody still sends them.
 _MIRRORED: Final = (
     *("total", "total_excl_tax", "sub_total", "sub_total_excl_tax", "tax_total"),
@@ -58,40 +55,55 @@ class Pricing:
     """Not IsLineItemAmountRoundingDisabled; form totals are rounded all the same (decided 3.3)."""
     credit_reduces_remaining: bool = False
     """IsCreditAmountSubtractedFromRemainingPayment (domain 6.4)."""
+    legacy_sign: bool = False
+    """The remaining payment is negative while the customer owes, as S2 writes it (domain 6.4)."""
+    dearest_first: bool = False
+    """SortMultibuyItemsDescending (domain 6.1)."""
+    percentage_of_discounted: bool = False
+    """An order percentage is of the lines' prices after their discounts (domain 3 no. 31)."""
+    allocate_packages: bool = False
+    """AllocatePackagePricesToComponents (domain 6.2)."""
+
+    @property
+    def cent(self) -> Decimal:
+        """The smallest amount of the currency."""
+        return Decimal(1).scaleb(-self.exponent)
 
 
-def exponent(currency: str | None) -> int:
-    """How many decimals the currency has by ISO 4217; 2 where it is not known."""
-    code = (currency or "").upper()
-    if code in _WITHOUT_DECIMALS:
-        return 0
-    if code in _WITH_THREE:
-        return 3
-    return 4 if code in _WITH_FOUR else 2
+def recalculate(before: Order | None, after: Order, pricing: Pricing) -> Order:
+    """Calculate an order that is new, or that a client or a rule has changed.
+
+    What some members mean depends on what was there: `discounted`, `creditedAmount` and
+    `originalExtendedPricePerUnit` (decided 3.2, domain 6.1).
+
+    :param before: the stored order; None for a new one
+    """
+    if before is not None:
+        after = keep_entered(before, after)
+    return calculate(follow_credits(before, after, pricing.cent), pricing)
 
 
 def calculate(order: Order, pricing: Pricing) -> Order:
     """Fill in every calculated amount of the order, its lines, shipments and form."""
-    cent = Decimal(1).scaleb(-pricing.exponent)
+    cent = pricing.cent
     step = cent if pricing.round_lines else FINEST
     discount_step = cent if pricing.round_discounts else FINEST
     taxes = Taxes(pricing.default_tax_rate, excluded=pricing.is_tax_excluded)
     form = order.order_form or OrderForm()
     discounts = form.discounts or ()
 
-    by_line = _group(discounts, "LineItem")
     marks = form_marks(discounts)
     lines = [_priced(line, marks, step) for line in form.line_items or ()]
-    taken = discount_lines(by_line, lines, discount_step) if by_line else {}
-    for line in lines if by_line else ():
-        line.price = rounded(line.price, step)
-
+    taken = _lowered(lines, _group(discounts, "LineItem"), pricing, (step, discount_step))
     total_off = ZERO
     shares = [ZERO] * len(lines)
     if by_order := _group(discounts, "Order", "Manual"):
         prices = [line.price for line in lines]
-        gross = sum((line.gross for line in lines), ZERO)
-        off_order = discount_whole(by_order, gross, sum(prices, ZERO), discount_step)
+        limit = sum(prices, ZERO)
+        base = limit
+        if not pricing.percentage_of_discounted:
+            base = sum((line.gross for line in lines if not line.is_component), ZERO)
+        off_order = discount_whole(by_order, base, limit, discount_step)
         total_off = sum(off_order.values(), ZERO)
         shares = split(total_off, prices, discount_step)
         taken |= off_order
@@ -101,7 +113,11 @@ def calculate(order: Order, pricing: Pricing) -> Order:
         for line, share in zip(lines, shares, strict=True)
     ]
     off_shipping, shipments = ship(
-        form.shipments or (), done, _group(discounts, "Shipping"), taxes, (cent, step)
+        form.shipments or (),
+        done,
+        _group(discounts, "Shipping"),
+        taxes,
+        (cent, step, discount_step),
     )
     taken |= off_shipping
     changes: dict[str, object] = sums(form, done, shipments, order.return_order_forms or (), cent)
@@ -131,6 +147,12 @@ def settle(order: Order, pricing: Pricing) -> Order:
     return _settled(order, order.order_form or OrderForm(), pricing, {})
 
 
+def outstanding(order: Order, *, legacy_sign: bool) -> Decimal:
+    """Return what the customer still owes, negative if too much is paid, whatever S2's sign."""
+    remaining = order.remaining_payment or ZERO
+    return -remaining if legacy_sign else remaining
+
+
 def _group(discounts: Sequence[Discount], *kinds: str) -> Group:
     # Bonus points are a reward beside the price (domain 6.1: recognised, amount as sent).
     return {
@@ -138,6 +160,27 @@ def _group(discounts: Sequence[Discount], *kinds: str) -> Group:
         for place, found in enumerate(discounts)
         if found.discount_type in kinds and not found.is_bonus_points_reward
     }
+
+
+def _lowered(
+    lines: Sequence[Priced], group: Group, pricing: Pricing, steps: tuple[Decimal, Decimal]
+) -> dict[int, Decimal]:
+    """Take the discounts on lines off their prices, then share the prices of packages out.
+
+    What is in a package has no price of its own, so only the package is discounted.
+
+    :returns: what each discount took off in all
+    """
+    step, discount_step = steps
+    broken_down = packages(lines) if pricing.allocate_packages else ()
+    taken: dict[int, Decimal] = {}
+    if group:
+        sold = [line for line in lines if not line.is_component] if broken_down else lines
+        taken = discount_lines(group, sold, discount_step, dearest_first=pricing.dearest_first)
+        for line in lines:
+            line.price = rounded(line.price, step)
+    allocate(broken_down, step)
+    return taken
 
 
 def _priced(line: OrderLine, marks: Marks, step: Decimal) -> Priced:
@@ -188,21 +231,23 @@ def _line(
         "extended_price": extended,
         "extended_price_excl_tax": extended_excl_tax,
         "tax_total": extended - extended_excl_tax,
-        "cost_total": rounded((line.cost or ZERO) * priced.open, step),
+        "cost_total": rounded(line.cost * priced.open, step) if line.cost else ZERO,
     }
+    if line.reserved_inventory_quantity is not None:
+        changes["reserved_inventory"] = line.reserved_inventory_quantity >= priced.open
     return line.model_copy(update=changes)
 
 
 def _settled(order: Order, form: OrderForm, pricing: Pricing, changes: dict[str, object]) -> Order:
-    authorized, captured, credited = _payment_totals(form.payments or ())
+    authorized, captured, credited = payment_totals(form.payments or ())
     total, total_excl_tax = form.total or ZERO, form.total_excl_tax or ZERO
     net, net_excl_tax = total, total_excl_tax
     for returned in order.return_order_forms or ():
         net -= returned.total or ZERO
         net_excl_tax -= returned.total_excl_tax or ZERO
-    remaining = total - authorized
+    owed = total - authorized
     if pricing.credit_reduces_remaining:
-        remaining = net - (authorized - credited)
+        owed = net - (authorized - credited)
     form = form.model_copy(
         update={
             "authorized_payment_total": authorized,
@@ -216,37 +261,6 @@ def _settled(order: Order, form: OrderForm, pricing: Pricing, changes: dict[str,
             "order_form": form,
             "net_total": net,
             "net_total_excl_tax": net_excl_tax,
-            "remaining_payment": remaining,
+            "remaining_payment": ZERO - owed if pricing.legacy_sign else owed,
         }
     )
-
-
-def _payment_totals(payments: Sequence[Payment]) -> tuple[Decimal, Decimal, Decimal]:
-    """Add up what is authorized, captured and credited by the payments that went through."""
-    authorized = captured = credited = lone_captures = ZERO
-    known: set[str] = set()
-    captures: list[Payment] = []
-    for payment in payments:
-        if payment.status not in _DONE:
-            continue
-        match payment.transaction_type:
-            case "Authorization":
-                authorized += payment.amount
-                known.add(payment.transaction_id)
-            case "Sale" | "Invoiced":
-                authorized += payment.amount
-                captured += payment.amount
-            case "Void" | "ReleaseRemainingAuthorization":
-                authorized -= payment.amount
-            case "Capture":
-                captured += payment.amount
-                captures.append(payment)
-            case "Credit":
-                credited += payment.amount
-            case _:
-                pass  # bookkeeping about money that another entry stands for
-    # Its authorization has counted a capture already, unless there is none.
-    for capture in captures:
-        if capture.transaction_id not in known:
-            lone_captures += capture.amount
-    return authorized + lone_captures, captured, credited

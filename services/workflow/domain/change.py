@@ -6,12 +6,14 @@ from decimal import Decimal
 from typing import Final
 
 from contracts.messages.orders import StepFinished
+from contracts.money import exponent
 from contracts.note import EntityError
 from contracts.order import Order
 from contracts.payment import Payment
 from contracts.settings import Configuration, OrderStatus
-from services.workflow.domain.calculate import Pricing, calculate, exponent, settle
+from services.workflow.domain.calculate import Pricing, calculate, settle
 from services.workflow.domain.order import appended, replaced, step_key, with_form, with_lines
+from services.workflow.domain.status_log import status_log
 from services.workflow.domain.steps import open_quantity
 
 ZERO: Final = Decimal(0)
@@ -27,6 +29,10 @@ def pricing(order: Order, configuration: Configuration) -> Pricing:
         round_discounts=not settings.is_discount_amount_rounding_disabled,
         round_lines=not settings.is_line_item_amount_rounding_disabled,
         credit_reduces_remaining=settings.is_credit_amount_subtracted_from_remaining_payment,
+        legacy_sign=settings.remaining_payment_legacy_sign,
+        dearest_first=settings.sort_multibuy_items_descending,
+        percentage_of_discounted=settings.is_order_percentage_of_discounted_prices,
+        allocate_packages=settings.allocate_package_prices_to_components,
     )
 
 
@@ -73,8 +79,17 @@ def _overlaid(payment: Payment, news: Payment) -> Payment:
     return payment if news is payment else payment.model_copy(update=named)
 
 
-def enter(order: Order, status: OrderStatus | None, name: str, now: datetime) -> Order:
-    """Return the order as it enters a status: its shipments follow, dates are set (domain 2.2)."""
+def enter(
+    order: Order,
+    status: OrderStatus | None,
+    name: str,
+    now: datetime,
+    configuration: Configuration,
+) -> Order:
+    """Return the order as it enters a status: its shipments follow, dates are set (domain 2.2).
+
+    Where UseOrderStatusLog says so, each shipment's log has it too (S2).
+    """
     form = order.order_form
     changes: dict[str, object] = {"status": name}
     if status is not None and status.is_delivered_status and order.completed is None:
@@ -82,6 +97,7 @@ def enter(order: Order, status: OrderStatus | None, name: str, now: datetime) ->
     order = replaced(order, **changes)
     if form is None or status is None:
         return order
+    is_logged = configuration.order_settings.use_order_status_log
     shipments = [
         shipment.model_copy(
             update={
@@ -92,6 +108,11 @@ def enter(order: Order, status: OrderStatus | None, name: str, now: datetime) ->
                 **(
                     {"status": status.shipment_status_update}
                     if status.shipment_status_update
+                    else {}
+                ),
+                **(
+                    {"order_status_log": status_log(shipment.order_status_log, name, now)}
+                    if is_logged
                     else {}
                 ),
             }
@@ -114,11 +135,11 @@ def delivered(order: Order) -> Order:
 
 
 def noted(order: Order, finished: StepFinished, now: datetime) -> Order:
-    """Return the order with the failure of a step after saving among its errors."""
+    """Return the order with what became of a step that nobody waited for among its errors."""
     fault = EntityError(
         key="workflow",
         message=finished.reason or "a step after saving failed",
-        severity="Error",
+        severity=finished.status.value,
         status="New",
         occurred=now,
         reference_id=step_key(finished.run_id, finished.step),

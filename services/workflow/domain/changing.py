@@ -17,8 +17,7 @@ from contracts.order import Order
 from contracts.problems import problem
 from contracts.settings import Configuration
 from services.chassis.outcomes import Refused
-from services.workflow.domain.breakdown import keep_entered
-from services.workflow.domain.calculate import calculate
+from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import pricing
 from services.workflow.domain.order import OrderDocument, Run, order_bytes
 from services.workflow.domain.place import Cause, refuse_too_large
@@ -68,6 +67,7 @@ def changed(  # noqa: PLR0913 - what a rule may know is handed to it
     kinds: Sequence[type[OrderEvent]] = (),
     operation: tuple[int, str] | None = None,
     shape: str = ORDER,
+    is_priced: bool = True,
 ) -> Progress:
     """Close a change: the amounts are calculated anew, and the command gets its answer.
 
@@ -77,16 +77,21 @@ def changed(  # noqa: PLR0913 - what a rule may know is handed to it
     :param kinds: the events that tell it; none: what `events.conclude` finds by comparing
     :param operation: operationId and category of the first event, where the documents have them
     :param shape: of the answer (contracts.messages.replies)
+    :param is_priced: whether prices may follow from the change; if not, all amounts stay as they
+        are, so that an order that was imported with its totals keeps them (decided 2.5)
     :raises Refused: too-large, when no event could carry the order
     """
-    order = calculate(keep_entered(document.order, order), pricing(order, configuration))
-    refuse_too_large(order, cause.size)
+    if is_priced:
+        order = recalculate(document.order, order, pricing(order, configuration))
+    body = order_bytes(order)
+    refuse_too_large(order, max(cause.size, len(body)))
     run = Run(
         id=str(cause.id),
         command_id=cause.command_id,
         reply_to=cause.reply_to,
         status=order.status or "",
         status_before=document.order.status,
+        ignored_fields=command.ignored_fields or None,
         since=now,
         user=command.user,
         origin=command.origin,
@@ -94,7 +99,7 @@ def changed(  # noqa: PLR0913 - what a rule may know is handed to it
     return Progress(
         document.model_copy(update={"order": order}),
         ended=run,
-        is_unchanged=order_bytes(order) == order_bytes(document.order),
+        is_unchanged=body == order_bytes(document.order),
         kinds=tuple(kinds),
         operation=operation,
         shape=shape,

@@ -2,21 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from typing import Final
 
-from contracts.discount import Discount
+from contracts.discount import Discount, MultiBuyReward
 from contracts.order_line import OrderLine
+from services.workflow.domain.rounding import ZERO, bounded, rounded, split
 
-ZERO: Final = Decimal(0)
-FINEST: Final = Decimal("0.000001")
-"""The step of amounts that are not to be rounded: as fine as a stored amount may be."""
 _HUNDRED: Final = Decimal(100)
-
-# Half away from zero (domain 6.9). A context of our own, because the default one refuses to round
-# what two allowed numbers can multiply to; used by name, so that no thread's context is switched.
-rounded: Final = Context(prec=60, rounding=ROUND_HALF_UP).quantize
-"""rounded(amount, step): the multiple of the step that is nearest to the amount."""
 
 Group = Mapping[int, Discount]
 """Discounts that are judged together, each by its place in the list it came in."""
@@ -38,11 +31,16 @@ class Priced:
     """What the open units cost after the discounts so far."""
     off: list[tuple[Discount, Decimal]] = field(default_factory=list)
     """What each discount of the order form took off that price."""
+    is_component: bool = False
+    """Whether its price is a share of the price of its package."""
 
 
-def discount_lines(group: Group, lines: Sequence[Priced], step: Decimal) -> dict[int, Decimal]:
+def discount_lines(
+    group: Group, lines: Sequence[Priced], step: Decimal, *, dearest_first: bool
+) -> dict[int, Decimal]:
     """Lower the lines' prices by LineItem discounts, by priority, each on the price left.
 
+    :param dearest_first: whether a MultiBuys lowers the dearest units, not the cheapest
     :returns: what each discount took off in all
     """
     places: dict[str, list[int]] = {}
@@ -59,7 +57,8 @@ def discount_lines(group: Group, lines: Sequence[Priced], step: Decimal) -> dict
             if _welcome(discount, companies.get(place)) and not _excluded(discount, lines[place])
         ]
         chosen.sort()
-        amounts = _off_lines(discount, [lines[place] for place in chosen], step)
+        matching = [lines[place] for place in chosen]
+        amounts = _off_lines(discount, matching, step, dearest_first=dearest_first)
         for place, amount in zip(chosen, amounts, strict=True):
             if amount:
                 lines[place].price -= amount
@@ -82,43 +81,12 @@ def discount_whole(
         kind = discount.discount_type
         if not _welcome(discount, companies.get(kind)):
             continue
-        amount = _bounded(rounded(_capped(discount, _worth(discount, base)), step), limit)
+        amount = bounded(rounded(_capped(discount, _worth(discount, base)), step), limit)
         if amount:
             taken[at] = amount
             limit -= amount
             companies[kind] = _company(discount, companies.get(kind))
     return taken
-
-
-def split(
-    total: Decimal,
-    weights: Sequence[Decimal],
-    step: Decimal,
-    limits: Sequence[Decimal] | None = None,
-) -> list[Decimal]:
-    """Share an amount out by weight, so that the parts add up to it to the last unit.
-
-    What rounding leaves over goes to the largest weight, the first of equals; when that would
-    push its part beyond its limit (as a rule its weight), the next largest takes the rest.
-    """
-    whole = sum(weights, ZERO)
-    if not whole or not total:
-        return [ZERO] * len(weights)
-    if limits is None:
-        limits = weights
-    parts = [
-        _bounded(rounded(total * weight / whole, step), limit)
-        for weight, limit in zip(weights, limits, strict=True)
-    ]
-    rest = total - sum(parts, ZERO)
-    if rest:
-        for place in sorted(range(len(parts)), key=lambda place: -abs(weights[place])):
-            part = _bounded(parts[place] + rest, limits[place])
-            rest -= part - parts[place]
-            parts[place] = part
-            if not rest:
-                break
-    return parts
 
 
 def with_amounts(discounts: Sequence[Discount], taken: Mapping[int, Decimal]) -> list[Discount]:
@@ -187,25 +155,21 @@ def _capped(discount: Discount, amount: Decimal) -> Decimal:
     return min(amount, cap) if cap and cap > 0 else amount
 
 
-def _bounded(amount: Decimal, limit: Decimal) -> Decimal:
-    """Hold an amount between nothing and the limit, which is negative for goods taken back."""
-    if limit >= ZERO:
-        return min(max(amount, ZERO), limit)
-    return max(min(amount, ZERO), limit)
-
-
-def _off_lines(discount: Discount, lines: Sequence[Priced], step: Decimal) -> list[Decimal]:
+def _off_lines(
+    discount: Discount, lines: Sequence[Priced], step: Decimal, *, dearest_first: bool
+) -> list[Decimal]:
     prices = [priced.price for priced in lines]
     amounts: list[Decimal]
     if _is_sent(discount):
-        sent = _bounded(discount.discount_amount or ZERO, sum(prices, ZERO))
+        sent = bounded(discount.discount_amount or ZERO, sum(prices, ZERO))
         amounts = split(rounded(sent, step), prices, step)
     elif (fixed := _fixed_price(discount)) is not None:
         amounts = _rounded_together(_at_fixed_price(lines, *fixed), prices, step)
     elif (buys := _multi_buy(discount)) is not None:
-        amounts = _rounded_together(_at_multi_buy(lines, *buys), prices, step)
+        saved = _at_multi_buy(lines, *buys, dearest_first=dearest_first)
+        amounts = _rounded_together(saved, prices, step)
     else:
-        amounts = [_bounded(rounded(_worth(discount, price), step), price) for price in prices]
+        amounts = [bounded(rounded(_worth(discount, price), step), price) for price in prices]
     total = sum(amounts, ZERO)
     capped = _capped(discount, total)
     return amounts if capped == total else split(rounded(capped, step), amounts, step)
@@ -227,13 +191,23 @@ def _fixed_price(discount: Discount) -> tuple[int, Decimal] | None:
 
 def _multi_buy(discount: Discount) -> tuple[int, int, Decimal] | None:
     reward = discount.promotion_multi_buy_reward
-    if discount.reward_type != "MultiBuys" or reward is None:
+    if discount.reward_type != "MultiBuys" or reward is None or _is_other_multi_buy(reward):
         return None
     bought, lowered = reward.required_buy_amount, reward.number_of_discounted_items
     if bought is None or bought < 0 or not lowered or lowered < 0:
         return None
     # "Buy two, get one" without a word about the percentage means that the one is free.
     return bought, lowered, min(reward.percentage or _HUNDRED, _HUNDRED)
+
+
+def _is_other_multi_buy(reward: MultiBuyReward) -> bool:
+    """Whether it is one of the kinds that no document explains, whose amount is the client's."""
+    return bool(
+        reward.is_fixed_price
+        or reward.use_tiered_pricing
+        or reward.use_conditional_pricing
+        or (reward.promotion_amounts and not reward.use_percentage)
+    )
 
 
 def _at_fixed_price(lines: Sequence[Priced], units: int, price: Decimal) -> list[Decimal]:
@@ -249,13 +223,21 @@ def _at_fixed_price(lines: Sequence[Priced], units: int, price: Decimal) -> list
 
 
 def _at_multi_buy(
-    lines: Sequence[Priced], bought: int, lowered: int, percentage: Decimal
+    lines: Sequence[Priced],
+    bought: int,
+    lowered: int,
+    percentage: Decimal,
+    *,
+    dearest_first: bool,
 ) -> list[Decimal]:
-    """Group the units from the cheapest up; in every full group the cheapest are lowered."""
+    """Group the units from the cheapest up; in every full group the cheapest are lowered.
+
+    :param dearest_first: from the dearest down instead, and the dearest are lowered
+    """
     saved = [ZERO] * len(lines)
     each = [_unit_price(priced) for priced in lines]
-    ascending = sorted(range(len(lines)), key=lambda at: each[at])
-    for times, members in _sets(lines, ascending, bought + lowered):
+    order = sorted(range(len(lines)), key=lambda at: -each[at] if dearest_first else each[at])
+    for times, members in _sets(lines, order, bought + lowered):
         left = lowered
         for at, count in members:
             units = min(count, left)

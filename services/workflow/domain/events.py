@@ -7,6 +7,7 @@ the last of them (decided 11.1).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -28,6 +29,7 @@ from contracts.messages.orders import (
     StepStatus,
 )
 from contracts.order import Order
+from contracts.order_line import OrderLine
 from contracts.settings import Configuration
 from services.workflow.domain.order import (
     DELETED,
@@ -117,7 +119,7 @@ def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
                 changes,
                 document.version - len(kinds) + 1 + place,
                 now,
-                (progress.operation if not place else None) or OPERATIONS[kind],
+                (progress.operation if not place else None) or _operation(kind, run),
             ),
             body,
             version_id,
@@ -125,6 +127,11 @@ def conclude(  # noqa: PLR0913 - what a rule may know is handed to it
         for place, kind in enumerate(kinds)
     ]
     return document, told
+
+
+def _operation(kind: type[OrderEvent], run: Run) -> tuple[int, str]:
+    number, category = OPERATIONS[kind]
+    return number, (run.category or category) if kind is OrderCreated else category
 
 
 def _kinds(
@@ -144,6 +151,8 @@ def _kinds(
             kinds.append(OrderCompleted)
         if order.status == DELETED:
             kinds.append(OrderDeleted)
+    if before is not None and _cancels(before, order):
+        kinds.append(OrderLineCancelled)
     if before is not None and _payments(before) != _payments(order):
         kinds.append(OrderPaymentUpdated)
     if progress.aborted or run.is_marred:
@@ -153,6 +162,20 @@ def _kinds(
 
 def _payments(order: Order) -> Sequence[object]:
     return (order.order_form.payments if order.order_form else None) or ()
+
+
+def _cancels(before: Order, after: Order) -> bool:
+    """Tell whether more units of a line are cancelled than before."""
+    old = {line.line_item_id: line.canceled_quantity or Decimal(0) for line in _lines(before)}
+    return any(
+        line.canceled_quantity and abs(line.canceled_quantity) > abs(old[line.line_item_id])
+        for line in _lines(after)
+        if line.line_item_id in old
+    )
+
+
+def _lines(order: Order) -> Sequence[OrderLine]:
+    return (order.order_form.line_items if order.order_form else None) or ()
 
 
 def _event(  # noqa: PLR0913, PLR0917 - an event has this many facts

@@ -24,8 +24,8 @@ def finish_step(
     """Go on with the run that waited for this step.
 
     Steps after saving report whenever they have ended, and so do steps that were given up and have
-    moved money or goods all the same: what they did is kept, and a failure becomes an entry of the
-    order's errors (decided 5.5). While another run waits, that is told when it ends.
+    moved money or goods all the same: what they did is kept, and a failure or a warning becomes an
+    entry of the order's errors (decided 5.5). While another run waits, that is told when it ends.
 
     :raises RunOver: if nobody waits for this, or an abort has taken it back
     """
@@ -52,7 +52,7 @@ def _late(
         raise RunOver
     order = absorb(document.order, finished, pricing(document.order, configuration))
     failed = finished.status is StepStatus.ERROR
-    if failed:
+    if failed or finished.status is StepStatus.WARNING:
         order = noted(order, finished, now)
     if order == document.order:
         raise RunOver

@@ -14,6 +14,7 @@ from contracts.order_line import OrderLine
 from contracts.stored import order_document, order_model
 from contracts.value import Value
 from services.chassis.document import Bson, Document
+from services.workflow.domain.find import found_by
 
 QUEUED = "Queued"
 DELETED = "Deleted"
@@ -88,8 +89,12 @@ class Run(Part):
     """Whether a step after saving failed meanwhile, which is to be told."""
     ignored_fields: tuple[str, ...] | None = None
     """What the client sent and nobody knows (decided 2.8)."""
+    category: str | None = None
+    """What the event of a new order says of how it came; None: Created."""
     before: bytes | None = None
     """The order as it was last announced, compressed; only where a later run waits."""
+    shape: str | None = None
+    """Of the answer (contracts.messages.replies), where that is no workflow execution result."""
     user: str
     origin: str
 
@@ -97,6 +102,15 @@ class Run(Part):
     def failed(self) -> bool:
         """Whether a step ended in an error."""
         return any(one.action_status is StepStatus.ERROR for one in self.results)
+
+
+class History(Part):
+    """What a new version of an order must know of the one before (`versions.py`)."""
+
+    digest: bytes
+    """Of that version's order as JSON: a difference to it can be read back only with the same."""
+    expires: datetime | None = None
+    """When the versions go, of which each but the first is a difference to the one before."""
 
 
 class OrderDocument(Document):
@@ -113,6 +127,9 @@ class OrderDocument(Document):
     run: Run | None = None
     given_up: tuple[str, ...] = ()
     """Steps that timed out with nothing to take them back: what they report late still counts."""
+    history: History | None = None
+    secret_key_hash: bytes | None = None
+    """By which the order is found for whoever knows its secretKey (domain 3 no. 16)."""
 
     @property
     def at_hand(self) -> bool:
@@ -124,6 +141,9 @@ class OrderDocument(Document):
         stored: Bson = {}
         if only is None or "order" in only:
             stored["order"] = order_document(self.order)
+            # What a run changes can be searched for when it ends.
+            if only is None or self.run is None:
+                stored |= found_by(self.order)
         if only is None:
             stored["_id"] = self.id
         if only is None or "version" in only:
@@ -132,12 +152,16 @@ class OrderDocument(Document):
             stored["run"] = self.run.model_dump(by_alias=True, exclude_none=True)
         if (only is None or "given_up" in only) and self.given_up:
             stored["givenUp"] = self.given_up
+        if (only is None or "history" in only) and self.history is not None:
+            stored["history"] = self.history.model_dump(exclude_none=True)
+        if (only is None or "secret_key_hash" in only) and self.secret_key_hash is not None:
+            stored["secretKeyHash"] = self.secret_key_hash
         return stored
 
     @classmethod
     def from_bson(cls, stored: Bson) -> "OrderDocument":
         """Read the stored form."""
-        run = stored.get("run")
+        run, history = stored.get("run"), stored.get("history")
         return cls.model_construct(
             id=stored["_id"],
             revision=stored["revision"],
@@ -145,11 +169,16 @@ class OrderDocument(Document):
             version=stored["version"],
             run=Run.model_validate(run) if run is not None else None,
             given_up=tuple(stored.get("givenUp", ())),
+            history=History.model_validate(history) if history is not None else None,
+            secret_key_hash=stored.get("secretKeyHash"),
         )
 
 
 class VersionDocument(Document):
-    """One event of an order with the order after it; the order's history and its event log."""
+    """One event of an order with the order after it; the order's history and its event log.
+
+    `event` is packed as contracts/history.py says, `base` the version that it is a difference to.
+    """
 
     collection: ClassVar[str] = "order_versions"
 
@@ -165,7 +194,32 @@ class VersionDocument(Document):
     ignored_fields: tuple[str, ...] | None = None
     user: str
     event: bytes
-    order: bytes
+    """As it left the house, the order in it."""
+    order_at: int
+    """Where in the event the order begins, which goes up to the last brace."""
+    base: int | None = None
+    expires: datetime | None = None
+
+
+class Deletion(Document):
+    """That an order was removed for good: when, by whom, and nothing of the customer.
+
+    Its id begins with the order's, which may be used again.
+    """
+
+    collection: ClassVar[str] = "order_deletions"
+
+    order_id: str
+    order_number: str | None = None
+    order_type: str | None = None
+    market_id: str
+    store_id: str
+    version: int
+    """Of the last event, which told it."""
+    created: datetime | None = None
+    deleted: datetime
+    user: str
+    origin: str
 
 
 _AFTER_SAVING: Final = "/after-saving"
@@ -184,11 +238,6 @@ def is_after_saving(run_id: str) -> bool:
 def step_key(run_id: str, position: int) -> str:
     """Return what tells one step of one run from every other."""
     return f"{run_id}/{position}"
-
-
-def version_key(order_id: str, version: int) -> str:
-    """Return the id of a version: versions of an order sort by number."""
-    return f"{order_id}/{version:010d}"
 
 
 def order_bytes(order: Order) -> bytes:

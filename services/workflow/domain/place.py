@@ -17,8 +17,10 @@ from contracts.problems import problem
 from contracts.settings import Configuration, OrderType
 from contracts.shipment import Shipment
 from services.chassis.outcomes import Refused
-from services.workflow.domain.calculate import calculate
+from services.workflow.domain.amounts import refuse_too_much
+from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import enter, pricing
+from services.workflow.domain.default_properties import with_default_properties
 from services.workflow.domain.order import QUEUED, OrderDocument, Run, appended
 from services.workflow.domain.run import Progress, start
 
@@ -40,30 +42,33 @@ class Cause:
     size: int
 
 
-def place(
+def place(  # noqa: PLR0913 - what a rule may know is handed to it
     existing: OrderDocument | None,
     command: PlaceOrder,
     cause: Cause,
     *,
     now: datetime,
     configuration: Configuration,
+    runs: bool = True,
 ) -> Progress:
     """Store a new order and take its first run as far as it goes.
 
     Until that run has ended the order's status is Queued (domain 3 no. 6).
 
+    :param runs: whether there is such a run; if not, the order only has the status
     :raises Refused: duplicate-order-id, if the order exists; too-large
     """
     if existing is not None:
         raise Refused(problem("duplicate-order-id"))
     kind = configuration.order_type(command.order.order_type)
-    order = filled(command.order, kind, cause, now=now, configuration=configuration)
-    order = calculate(order, pricing(order, configuration))
+    order = with_default_properties(command.order, configuration.order_settings)
+    order = filled(order, kind, cause, now=now, configuration=configuration)
+    order = recalculate(None, order, pricing(order, configuration))
     refuse_too_large(order, cause.size)
     status = order.status or FIRST_STATUS
     known = kind.status(status) if kind is not None else None
     status = known.name if known is not None else status
-    order = enter(order, known, status, now)
+    order = enter(order, known, status, now, configuration)
     run = Run(
         id=str(cause.id),
         command_id=cause.command_id,
@@ -71,11 +76,14 @@ def place(
         status=status,
         is_first=True,
         ignored_fields=command.ignored_fields or None,
+        category=command.category,
         since=now,
         user=command.user,
         origin=command.origin,
     )
     document = OrderDocument(id=order.id, order=order)
+    if not runs:
+        return Progress(document, ended=run)
     progress = start(document, run, now=now, configuration=configuration)
     if progress.ended is None:
         queued = progress.document.order.model_copy(update={"status": QUEUED})
@@ -87,9 +95,12 @@ def place(
 def refuse_too_large(order: Order, size: int) -> None:
     """Let no order in that no event could carry: each shipment repeats its lines there.
 
+    Nor one whose amounts could not be read again.
+
     :param size: of the command that brought it, or its change
-    :raises Refused: too-large (decided 2.2)
+    :raises Refused: too-large (decided 2.2), amount-too-large (decided 2.6)
     """
+    refuse_too_much(order)
     form = order.order_form
     shipments = (form.shipments if form else None) or ()
     if 2 * size * (1 + len(shipments)) < ROOM:
@@ -122,19 +133,11 @@ def filled(
     What nobody may be sure of (an unknown market, store, type or status) is accepted and noted as a
     Warning among the order's errors (decided 1.5).
     """
-    market = configuration.market(order.market_id)
-    settings = configuration.order_settings
     initial = kind.initial() if kind is not None else None
     changes: dict[str, object] = {
         "order_type": order.order_type or (kind.name if kind is not None else None),
         "status": order.status or (initial.name if initial is not None else FIRST_STATUS),
-        "order_number": order.order_number or order.id,
-        "customer_number": order.customer_number or order.customer_id,
-        "customer_type": order.customer_type
-        or (market.default_customer_type if market is not None else None),
-        "billing_currency": order.billing_currency
-        or (market.currency if market is not None else None)
-        or settings.default_currency_code,
+        **filled_in(order, configuration),
         "created": order.created or now,
         "modified": now,
         "order_form": _form(order.order_form or OrderForm(), order, cause),
@@ -144,7 +147,7 @@ def filled(
         changes["external_ids"] = appended(
             order.external_ids, ExternalId(id=order.id, provider_name=provider)
         )
-    doubts = _doubts(order, kind, configuration)
+    doubts = doubts_about(order, kind, configuration)
     if doubts:
         changes["errors"] = appended(
             order.errors,
@@ -158,9 +161,24 @@ def filled(
     return order.model_copy(update=changes)
 
 
-def _doubts(
+def filled_in(order: Order, configuration: Configuration) -> dict[str, object]:
+    """Return the members that are filled in where they are empty (domain 6.3)."""
+    market = configuration.market(order.market_id)
+    return {
+        "order_number": order.order_number or order.id,
+        "customer_number": order.customer_number or order.customer_id,
+        "customer_type": order.customer_type
+        or (market.default_customer_type if market is not None else None),
+        "billing_currency": order.billing_currency
+        or (market.currency if market is not None else None)
+        or configuration.order_settings.default_currency_code,
+    }
+
+
+def doubts_about(
     order: Order, kind: OrderType | None, configuration: Configuration
 ) -> Mapping[str, str]:
+    """Return what nobody may be sure of, by the member that names it (decided 1.5)."""
     doubts: dict[str, str] = {}
     if configuration.market(order.market_id) is None:
         doubts["marketId"] = f"no market {order.market_id!r} is configured"
@@ -186,7 +204,7 @@ def _form(form: OrderForm, order: Order, cause: Cause) -> OrderForm:
                 ],
             }
         )
-        for shipment in form.shipments or _default_shipment(order, lines)
+        for shipment in form.shipments or default_shipment(order, lines)
     ]
     return form.model_copy(
         update={
@@ -220,17 +238,17 @@ def _dated(payment: Payment, created: datetime | None) -> Payment:
 
 def _lines(form: OrderForm) -> Sequence[OrderLine]:
     """Return the form's lines, with those lifted that stand only on a shipment."""
-    lines = [_counted(line) for line in form.line_items or ()]
+    lines = [counted(line) for line in form.line_items or ()]
     known = {line.line_item_id for line in lines}
     for shipment in form.shipments or ():
         for line in shipment.line_items or ():
             if line.line_item_id not in known:
                 known.add(line.line_item_id)
-                lines.append(_counted(line))
+                lines.append(counted(line))
     return lines
 
 
-def _counted(line: OrderLine) -> OrderLine:
+def counted(line: OrderLine) -> OrderLine:
     """Return the line with its quantity, from the selected unit where only that was sent.
 
     What is reserved is calculated; a client's word for it counts for nothing.
@@ -254,7 +272,8 @@ def _reference(line: OrderLine, reference: OrderLine) -> OrderLine:
     return line.model_copy(update={"quantity": reference.quantity})
 
 
-def _default_shipment(order: Order, lines: Sequence[OrderLine]) -> list[Shipment]:
+def default_shipment(order: Order, lines: Sequence[OrderLine]) -> list[Shipment]:
+    """Return the one shipment of an order that names none (domain 3 no. 48)."""
     if not lines:
         return []
     return [

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from contracts.messages.orders import PutPayments
 from contracts.settings import Configuration
+from services.workflow.domain.calculate import settle
+from services.workflow.domain.change import pricing
 from services.workflow.domain.changing import admitted, changed
 from services.workflow.domain.order import OrderDocument, with_form
 from services.workflow.domain.place import Cause, identified
@@ -24,5 +26,9 @@ def put_payments(
     """
     document = admitted(document, command)
     payments = identified(command.payments, cause, created=now)
-    order = with_form(document.order, payments=payments)
-    return changed(document, order, command, cause, now=now, configuration=configuration)
+    order = settle(
+        with_form(document.order, payments=payments), pricing(document.order, configuration)
+    )
+    return changed(
+        document, order, command, cause, now=now, configuration=configuration, is_priced=False
+    )

@@ -223,7 +223,7 @@ def _move_on(  # noqa: PLR0913 - where the run stands, and where it goes
             "reports": (),
         }
     )
-    order = enter(left, entered, status, now)
+    order = enter(left, entered, status, now, configuration)
     if run.is_first:
         order = replaced(order, status=QUEUED)
     document = document.model_copy(update={"order": order})
@@ -291,7 +291,8 @@ def _abort(
     order = replaced(document.order, status=run.status)
     if run.is_first and run.initial is not None:
         kind = configuration.order_type(order.order_type)
-        order = enter(order, kind.status(run.initial) if kind else None, run.initial, now)
+        initial = kind.status(run.initial) if kind else None
+        order = enter(order, initial, run.initial, now, configuration)
     messages: list[Message] = []
     for undo in reversed(run.undo):
         step = step_named(undo.step)

@@ -25,6 +25,7 @@ from contracts.order_line import OrderLine
 from contracts.payment import Payment
 from contracts.settings import Configuration, UnknownConnector, WorkflowStep
 from contracts.shipment import Shipment
+from services.workflow.domain.calculate import outstanding
 from services.workflow.domain.order import Run, replaced, with_form, with_lines
 
 ZERO: Final = Decimal(0)
@@ -417,8 +418,8 @@ def _validate_tracking_number(context: Context) -> Finished:
 
 
 def _verify_completely_paid(context: Context) -> Finished:
-    owed = context.order.remaining_payment or ZERO
-    if owed > 0:
+    settings = context.configuration.order_settings
+    if outstanding(context.order, legacy_sign=settings.remaining_payment_legacy_sign) > 0:
         return Finished(status=StepStatus.ERROR, reason="the order is not paid completely")
     return Finished()
 

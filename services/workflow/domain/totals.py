@@ -8,15 +8,8 @@ from contracts.order_form import OrderForm
 from contracts.order_line import OrderLine
 from contracts.return_form import ReturnForm
 from contracts.shipment import Shipment
-from services.workflow.domain.discount import (
-    FINEST,
-    ZERO,
-    Group,
-    discount_whole,
-    rounded,
-    split,
-    with_amounts,
-)
+from services.workflow.domain.discount import Group, discount_whole, with_amounts
+from services.workflow.domain.rounding import FINEST, ZERO, rounded, share, split
 
 _ONE: Final = Decimal(1)
 
@@ -58,17 +51,18 @@ def ship(
     lines: Sequence[OrderLine],
     group: Group,
     taxes: Taxes,
-    steps: tuple[Decimal, Decimal],
+    steps: tuple[Decimal, Decimal, Decimal],
 ) -> tuple[dict[int, Decimal], list[Shipment]]:
     """Fill in the shipments: copies of the form's lines, shipping discounts, totals.
 
     :param group: the form's Shipping discounts
+    :param steps: to which totals, the amounts of lines, and discounts are rounded
     :returns: what each of them took off in all, and the shipments
     """
-    cent, step = steps
+    cent, step, discount_step = steps
     costs = [shipment.shipping_sub_total or ZERO for shipment in shipments]
     own = [
-        _own_discounts(shipment, cost, cent) if shipment.discounts else {}
+        _own_discounts(shipment, cost, discount_step) if shipment.discounts else {}
         for shipment, cost in zip(shipments, costs, strict=True)
     ]
     off = [sum(amounts.values(), ZERO) for amounts in own]
@@ -76,9 +70,9 @@ def ship(
     if group:
         # Own discounts first, since they concern one shipment only; then the form's, by cost.
         left = [cost - amount for cost, amount in zip(costs, off, strict=True)]
-        taken = discount_whole(group, sum(costs, ZERO), sum(left, ZERO), cent)
-        shared = split(sum(taken.values(), ZERO), costs, cent, left)
-        off = [amount + share for amount, share in zip(off, shared, strict=True)]
+        taken = discount_whole(group, sum(costs, ZERO), sum(left, ZERO), discount_step)
+        parts = split(sum(taken.values(), ZERO), costs, discount_step, left)
+        off = [amount + part for amount, part in zip(off, parts, strict=True)]
 
     masters = {line.line_item_id: line for line in lines}
     dealt: dict[str, tuple[Decimal, Decimal]] = {}
@@ -152,13 +146,13 @@ def sums(
     }
 
 
-def _own_discounts(shipment: Shipment, cost: Decimal, cent: Decimal) -> dict[int, Decimal]:
+def _own_discounts(shipment: Shipment, cost: Decimal, step: Decimal) -> dict[int, Decimal]:
     group = {
         place: found
         for place, found in enumerate(shipment.discounts or ())
         if found.discount_type in (None, "Shipping") and not found.is_bonus_points_reward
     }
-    return discount_whole(group, cost, cost, cent)
+    return discount_whole(group, cost, cost, step)
 
 
 def _copies(
@@ -208,10 +202,10 @@ def _piece(
     units_after, open_after = units_before + units, open_before + kept
 
     def of_units(amount: Decimal | None) -> Decimal:
-        return _between(amount or ZERO, units_before, units_after, whole, step)
+        return share(amount, units_before, units_after, whole, step)
 
     def of_open(amount: Decimal | None) -> Decimal:
-        return _between(amount or ZERO, open_before, open_after, whole_open, step)
+        return share(amount, open_before, open_after, whole_open, step)
 
     excl_tax, tax = of_open(master.extended_price_excl_tax), of_open(master.tax_total)
     off = of_open(master.order_discount_amount)
@@ -233,19 +227,11 @@ def _piece(
         "tax_total": tax,
         "cost_total": of_open(master.cost_total),
     }
+    if master.credited_amount:
+        changes["credited_amount"] = of_units(master.credited_amount)
     if master.order_line_discounts:
         changes["order_line_discounts"] = [
             found.model_copy(update={"discount_amount": of_units(found.discount_amount)})
             for found in master.order_line_discounts
         ]
     return master.model_copy(update=changes), (units_after, open_after)
-
-
-def _between(
-    amount: Decimal, before: Decimal, after: Decimal, whole: Decimal, step: Decimal
-) -> Decimal:
-    if not whole:
-        return ZERO
-    if rounded(amount, step) != amount:
-        step = FINEST  # the client's own discount, or one that is not to be rounded
-    return rounded(amount * after / whole, step) - rounded(amount * before / whole, step)

@@ -6,7 +6,7 @@ from contracts.messages.orders import UpdateOrderStatus
 from contracts.problems import problem
 from contracts.settings import Configuration, OrderStatus, OrderType
 from services.chassis.outcomes import Refused
-from services.workflow.domain.calculate import calculate
+from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import delivered, enter, pricing
 from services.workflow.domain.changing import free
 from services.workflow.domain.order import DELETED, OrderDocument, Run
@@ -32,15 +32,15 @@ def update_status(
     if order.is_read_only:
         raise Refused(problem("order-read-only"))
     kind = configuration.order_type(order.order_type)
-    status = _allowed(kind, order.status, command.status)
+    status = allowed(kind, order.status, command.status)
     name = status.name if status is not None else command.status
     if name.casefold() == DELETED.casefold():
         name = DELETED
     before = order.status
-    order = enter(order, status, name, now)
+    order = enter(order, status, name, now, configuration)
     if status is not None and status.is_delivered_status:
         order = delivered(order)
-        order = calculate(order, pricing(order, configuration))
+        order = recalculate(document.order, order, pricing(order, configuration))
     run = Run(
         id=str(cause.id),
         command_id=cause.command_id,
@@ -57,7 +57,7 @@ def update_status(
     return start(entered, run, now=now, configuration=configuration)
 
 
-def _allowed(kind: OrderType | None, present: str | None, wanted: str) -> OrderStatus | None:
+def allowed(kind: OrderType | None, present: str | None, wanted: str) -> OrderStatus | None:
     """Return the status to enter; None where the type is not configured, so anything goes.
 
     :raises Refused: unknown-status, status-not-available (decided 5.2)
@@ -70,6 +70,15 @@ def _allowed(kind: OrderType | None, present: str | None, wanted: str) -> OrderS
         raise Refused(
             problem("unknown-status", f"{kind.name} has the statuses {names}; send one of those.")
         )
+    refuse_unavailable(kind, present, wanted)
+    return status
+
+
+def refuse_unavailable(kind: OrderType, present: str | None, wanted: str) -> None:
+    """Let no status follow that the present one does not list, where it enforces its list.
+
+    :raises Refused: status-not-available (decided 5.2)
+    """
     now_in = kind.status(present)
     if now_in is not None and now_in.enforce_available_steps_policy:
         available = {name.casefold() for name in now_in.available_steps}
@@ -78,4 +87,3 @@ def _allowed(kind: OrderType | None, present: str | None, wanted: str) -> OrderS
             raise Refused(
                 problem("status-not-available", f"From {now_in.name} these may follow: {names}.")
             )
-    return status

@@ -2,6 +2,7 @@
 
 import zstandard
 
+from contracts.history import version_key
 from contracts.messages.orders import RunTimedOut
 from contracts.messages.replies import ORDER, Reply, shaped
 from contracts.order import Order
@@ -12,10 +13,10 @@ from services.workflow.domain.order import (
     Run,
     VersionDocument,
     order_bytes,
-    version_key,
 )
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
+from services.workflow.domain.versions import Link, linked, packed, secret_key_hash
 
 _compressor = zstandard.ZstdCompressor(level=1)
 _decompressor = zstandard.ZstdDecompressor()
@@ -49,7 +50,7 @@ def _wait(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -
             }
         )
         document = document.model_copy(update={"run": run})
-        uow.accept(document.id)
+        uow.accept(document.id, shape=run.shape)
     uow.save(document)
     uow.send(*progress.messages)
 
@@ -57,7 +58,38 @@ def _wait(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -
 def _conclude(
     progress: Progress, run: Run, existing: OrderDocument | None, uow: UnitOfWork
 ) -> None:
-    """Announce what the run has done, keep it as a version, and answer the command."""
+    """Announce what the run has done, and answer the command."""
+    document, body = announce(progress, run, existing, uow)
+    if progress.shape is not None:
+        _answer(progress, body, document.version, uow)
+        return
+    status, shape = 201, run.shape
+    if shape is not None:
+        body = shaped(shape, body)
+        status = 200
+    elif not run.is_first:
+        body = run_result(body, run.results, aborted=progress.aborted)
+        status = 200
+    if run.command_id == uow.envelope.correlation_id and run.id == str(uow.envelope.id):
+        uow.reply(status, body=body, order_id=document.id, version=document.version, shape=shape)
+        return
+    uow.answer(
+        Reply(
+            command_id=run.command_id,
+            status_code=status,
+            shape=shape,
+            order_id=document.id,
+            version=document.version,
+        ),
+        body=body,
+        reply_to=run.reply_to,
+    )
+
+
+def announce(
+    progress: Progress, run: Run, existing: OrderDocument | None, uow: UnitOfWork
+) -> tuple[OrderDocument, bytes]:
+    """Tell what the run has done and keep it as a version; return the order, also as JSON."""
     if run.timer is not None:
         uow.cancel(run.timer)
     document, told = conclude(
@@ -68,31 +100,20 @@ def _conclude(
         configuration=uow.configuration,
         seed=uow.envelope.id.hex,
     )
-    uow.save(document)
-    for one in told:
-        _tell(one, progress, run, uow)
-    uow.send(*progress.messages)
-    body = told[-1].order
-    if progress.shape is not None:
-        _answer(progress, body, document.version, uow)
-        return
-    status = 201
-    if not run.is_first:
-        body = run_result(body, run.results, aborted=progress.aborted)
-        status = 200
-    if run.command_id == uow.envelope.correlation_id and run.id == str(uow.envelope.id):
-        uow.reply(status, body=body, order_id=document.id, version=document.version)
-        return
-    uow.answer(
-        Reply(
-            command_id=run.command_id,
-            status_code=status,
-            order_id=document.id,
-            version=document.version,
-        ),
-        body=body,
-        reply_to=run.reply_to,
+    links, history = linked(
+        told,
+        existing.history if existing is not None else None,
+        before=_last_version(run, existing),
+        now=uow.now,
+        kept_days=uow.configuration.order_settings.version_retention_days,
     )
+    hashed = secret_key_hash(document.order)
+    document = document.model_copy(update={"history": history, "secret_key_hash": hashed})
+    uow.save(document)
+    for one, link in zip(told, links, strict=True):
+        _tell(one, link, progress, run, uow)
+    uow.send(*progress.messages)
+    return document, told[-1].order
 
 
 def _answer(progress: Progress, order: bytes, version: int, uow: UnitOfWork) -> None:
@@ -107,14 +128,15 @@ def _answer(progress: Progress, order: bytes, version: int, uow: UnitOfWork) -> 
     )
 
 
-def _tell(one: Told, progress: Progress, run: Run, uow: UnitOfWork) -> None:
-    event = one.event
+def _tell(one: Told, link: Link, progress: Progress, run: Run, uow: UnitOfWork) -> None:
+    event = one.event.carrying(one.order)
     try:
-        sent = uow.send(event.carrying(one.order))
+        uow.send(event)
     except TooLarge:
         # The order fits, since it was let in; what changed is in its versions too.
-        event = event.model_copy(update={"changes": ()})
-        sent = uow.send(event.carrying(one.order))
+        event = one.event.model_copy(update={"changes": ()}).carrying(one.order)
+        uow.send(event)
+    whole = uow.staged_batch.outgoing[-1].data  # sealed once: it is most of the work
     uow.save(
         VersionDocument(
             id=version_key(event.order_id, event.sequence),
@@ -129,8 +151,10 @@ def _tell(one: Told, progress: Progress, run: Run, uow: UnitOfWork) -> None:
             results=run.results,
             ignored_fields=run.ignored_fields,
             user=run.user,
-            event=_packed(event.head(sent)),
-            order=_packed(one.order),
+            event=packed(whole, link.base),
+            order_at=len(whole) - len(one.order) - 1,
+            base=None if link.base is None else event.sequence - 1,
+            expires=link.expires,
         )
     )
 
@@ -140,9 +164,21 @@ def _announced(run: Run, existing: OrderDocument | None) -> Order | None:
     if run.is_first:
         return None
     if run.before is not None:
-        return Order.model_validate_json(_decompressor.decompress(run.before))
+        return Order.model_validate_json(_unpacked(run.before))
     return existing.order if existing is not None else None
+
+
+def _last_version(run: Run, existing: OrderDocument | None) -> bytes | None:
+    """Return the order as JSON as its last version has it; None if there is none."""
+    if run.is_first or existing is None:
+        return None
+    return order_bytes(existing.order) if run.before is None else _unpacked(run.before)
 
 
 def _packed(data: bytes) -> bytes:
     return _compressor.compress(data)
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacked: bytes = _decompressor.decompress(data)
+    return unpacked

@@ -1,12 +1,25 @@
 """Runs of an order's workflow: begun, continued, ended for want of an answer."""
 
-from contracts.messages.orders import PlaceOrder, RunTimedOut, StepFinished, UpdateOrderStatus
+from functools import partial
+
+from contracts.messages.orders import (
+    ImportOrders,
+    PlaceNumberedOrder,
+    PlaceOrder,
+    RunTimedOut,
+    StepFinished,
+    UpdateOrderStatus,
+)
+from contracts.messages.replies import partly
+from services.chassis.outcomes import Refused
 from services.chassis.unit_of_work import UnitOfWork
 from services.workflow.domain.finish_step import finish_step, run_timed_out
+from services.workflow.domain.import_orders import import_order
+from services.workflow.domain.number import NumberSequence, place_numbered
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.place import place
 from services.workflow.domain.update_status import update_status
-from services.workflow.handlers.conclude import cause, keep
+from services.workflow.handlers.conclude import announce, cause, keep
 
 
 def place_order(command: PlaceOrder, uow: UnitOfWork) -> None:
@@ -20,6 +33,41 @@ def place_order(command: PlaceOrder, uow: UnitOfWork) -> None:
         configuration=uow.configuration,
     )
     keep(progress, existing, uow)
+
+
+def place_numbered_order(command: PlaceNumberedOrder, uow: UnitOfWork) -> None:
+    """Store the order under the next number and begin its first run."""
+    sequence, progress = place_numbered(
+        uow.find(NumberSequence, command.numbering.sequence),
+        partial(uow.find, OrderDocument),
+        command,
+        cause(uow),
+        now=uow.now,
+        configuration=uow.configuration,
+    )
+    uow.save(sequence)
+    keep(progress, None, uow)
+
+
+def import_orders(command: ImportOrders, uow: UnitOfWork) -> None:
+    """Store the orders that are new, and answer which were left out."""
+    skipped: dict[int, str] = {}
+    for place_, order in zip(command.places, command.orders, strict=True):
+        try:
+            progress, run = import_order(
+                uow.find(OrderDocument, order.id),
+                order,
+                place_,
+                command,
+                cause(uow),
+                now=uow.now,
+                configuration=uow.configuration,
+            )
+        except Refused as refused:
+            skipped[place_] = refused.problem.slug
+        else:
+            announce(progress, run, None, uow)
+    uow.reply(204, shape=partly(skipped))
 
 
 def update_order_status(command: UpdateOrderStatus, uow: UnitOfWork) -> None:

@@ -87,6 +87,11 @@ class Answerer:
         """Return what has come for this key, copies included."""
         return [one for one in self.seen if one.key == key]
 
+    async def answer_now(self, key: str) -> None:
+        """Answer the command with this key, which was left unanswered, with 201."""
+        command = self.named(key)[0]
+        await self._producer.send([self._sealed(command, *created(command, {}))])
+
     async def _serve(self) -> None:
         prefix = self._settings.topic_prefix
         while True:

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-import zstandard
-
+from contracts.history import version_key
 from contracts.message import derived
 from contracts.messages.webhooks import EndpointSettings
 from contracts.order import Order
@@ -19,12 +18,14 @@ from services.inventory.domain.stock import StockRecord, StockTransaction, Trans
 from services.payments.domain.operation import Operation
 from services.webhooks.domain.delivery import WebhookDelivery
 from services.webhooks.domain.endpoint import WebhookEndpoint
-from services.workflow.domain.order import OrderDocument, Run, VersionDocument, version_key
+from services.workflow.domain.order import OrderDocument, Run, VersionDocument
+from services.workflow.domain.versions import packed
 from tests.builders import a_form, a_line, a_payment, a_shipment, an_order
 
 ZERO, TWO, TEN, PRICE = Decimal(0), Decimal(2), Decimal(10), Decimal(998)
 SKU, WAREHOUSE = "SKU-001", "MainWarehouse"
 ENDPOINT = "ep_1"
+_HEAD = b'{"id":"e%d","sequence":%d,"order":'
 
 
 async def keep(database: Database, *documents: Document) -> None:
@@ -89,7 +90,6 @@ def an_order_of(
 
 def versions(order: Order, *, at: datetime, last: int = 2, **changes: Any) -> list[VersionDocument]:  # noqa: ANN401 - members
     """The history of an order from 1 to `last`."""
-    pack = zstandard.ZstdCompressor().compress
     body = order.model_dump_json(by_alias=True, exclude_none=True).encode()
     return [
         VersionDocument.model_validate(
@@ -103,8 +103,8 @@ def versions(order: Order, *, at: datetime, last: int = 2, **changes: Any) -> li
                 "command_id": f"c{number}",
                 "status_code": 201 if number == 1 else 200,
                 "user": "owner",
-                "event": pack(b'{"id":"e%d","sequence":%d}' % (number, number)),
-                "order": pack(body),
+                "event": packed(_HEAD % (number, number) + body + b"}"),
+                "order_at": len(_HEAD % (number, number)),
             }
             | changes
         )

@@ -75,7 +75,8 @@ class Caller:
             body = await response.read()
             found = {name.lower(): text for name, text in response.headers.items()}
             value = None
-            if body and "json" in found.get("content-type", ""):
+            kind = found.get("content-type", "")
+            if body and "json" in kind and "ndjson" not in kind:
                 value = await response.json(content_type=None)
             return Answer(response.status, found, body, value)
 

@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import zstandard
 from pydantic_core import to_json
 
 from contracts.problems import problem
 from services.api.app import service
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
+from services.workflow.domain.versions import packed
 from tests import harness
 from tests.builders import the_reference_body
 from tests.harness import until
@@ -44,6 +44,7 @@ async def keep_version(
     database: Database, order_id: str, command: str, *, version: int = 1, **members: object
 ) -> None:
     """Keep what the workflow service would have kept of a command that it carried out."""
+    head = b'{"sequence":%d,"order":' % version
     document = {
         "_id": f"{order_id}/{version:010d}",
         "orderId": order_id,
@@ -53,7 +54,8 @@ async def keep_version(
         "isAborted": False,
         "results": [],
         "at": datetime.now(UTC),
-        "order": zstandard.compress(to_json({"id": order_id, "version": version})),
+        "event": packed(head + to_json({"id": order_id, "version": version}) + b"}"),
+        "orderAt": len(head),
     }
     await database["order_versions"].insert_one(document | members)
 

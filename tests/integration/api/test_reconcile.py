@@ -115,6 +115,37 @@ class TestBooksThatAgree:
 
         assert await found(books) == []
 
+    async def test_may_have_a_history_of_which_the_old_part_has_expired(
+        self, books: Database
+    ) -> None:
+        old = NOW - timedelta(days=10)
+        for id_, modified, made, left in (
+            ("ALL-GONE", old, old, ()),
+            ("BEGINS-LATE", NOW, NOW, (3,)),
+            ("ENDS-EARLY", old, old, (1, 2)),
+            ("HAS-A-GAP", NOW, old, (1, 3)),
+            ("LOST-THE-LAST", NOW, NOW, (1, 2)),
+            ("LOST-ONE-BETWEEN", NOW, NOW, (1, 3)),
+        ):
+            order = an_order_of(id_, payments=[], reserved=ZERO, version=3, modified=modified)
+            history = versions(order, at=made, last=3)
+            await keep(
+                books,
+                OrderDocument(id=id_, order=order, version=3),
+                *(one for one in history if one.version in left),
+                *(a_delivery(id_, number, NOW) for number in left),
+            )
+        settings = DEFAULT.order_settings.model_copy(update={"version_retention_days": 7})
+        configuration = DEFAULT.model_copy(update={"order_settings": settings})
+
+        result = await reconcile(books, configuration=configuration, clock=Clock(), settle=0)
+
+        assert {(one.kind, one.order_id) for one in result.differences} == {
+            ("version-missing", "LOST-THE-LAST"),
+            ("version-differs", "LOST-THE-LAST"),
+            ("version-missing", "LOST-ONE-BETWEEN"),
+        }
+
     async def test_may_show_an_authorization_that_was_taken_back(self, books: Database) -> None:
         held = an_operation("ORD-2", LONG_AGO)
         given_up = an_operation("ORD-2", LONG_AGO, id=str(uuid4()), kind="void", run_id=None)

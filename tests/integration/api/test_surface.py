@@ -6,10 +6,13 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from services.api.app import Api
+from services.api.app import Api, service
 from services.chassis.mongo import Database
+from services.chassis.settings import ChassisSettings
+from tests import harness
 from tests.harness import until
 from tests.integration.api.calling import OWNER, OWNER_SECRET, Answer, Caller, keep_client
+from tests.integration.api.conftest import api_settings
 
 BASIC = base64.b64encode(f"{OWNER}:{OWNER_SECRET}".encode()).decode()
 FORM = "application/x-www-form-urlencoded"
@@ -50,13 +53,15 @@ class TestToken:
                 "",
             ),
             ("grant_type=client_credentials", FORM, f"Basic {BASIC}"),
+            (f"client_id={OWNER}&client_secret={OWNER_SECRET}", FORM, ""),
             (
                 f'{{"clientId":"{OWNER}","ClientSecret":"{OWNER_SECRET}","returnAsJson":true}}',
                 "application/json",
                 "",
             ),
+            ('{"returnAsJson": true}', "application/json", f"basic {BASIC}"),
         ],
-        ids=["form", "basic", "json"],
+        ids=["OAuth's form", "OAuth's form and Basic", "form", "json", "json and Basic"],
     )
     async def test_is_given_whatever_way_is_asked(
         self, api: Api, data: str, kind: str, authorization: str
@@ -162,8 +167,21 @@ class TestPath:
         options = await call("OPTIONS", "/api/orders")
 
         assert (said.status, said.problem) == (405, "method-not-allowed")
-        assert said.headers["allow"] == options.headers["allow"] == "OPTIONS, POST"
+        assert said.headers["allow"] == options.headers["allow"]
+        assert {"OPTIONS", "POST"} <= set(said.headers["allow"].split(", "))
         assert options.status == 204
+
+    async def test_tells_by_head_what_it_would_tell_by_get(self, call: Caller) -> None:
+        """RFC 9110, 9.3.2."""
+        path = "/api/Settings/OrderTypes"
+
+        get = await call("GET", path)
+        head = await call("HEAD", path)
+        none = await call("HEAD", "/api/Orders/none")
+
+        assert (head.status, head.body) == (200, b"")
+        assert {**head.headers, "date": ""} == {**get.headers, "date": ""}
+        assert (none.status, none.body) == (404, b"")
 
     @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/api/Health", "/metrics"])
     async def test_of_health_needs_no_token(self, api: Api, path: str) -> None:
@@ -173,3 +191,79 @@ class TestPath:
 
         await nobody.close()
         assert said.status == 200
+
+
+class TestAnswer:
+    async def test_that_is_long_comes_compressed_to_whom_that_suits(self, call: Caller) -> None:
+        path = "/api/Settings/OrderTypes"
+
+        plain, zipped = [
+            await call("GET", path, headers={"accept-encoding": accepted})
+            for accepted in ("identity", "gzip;q=0.9, deflate")
+        ]
+        short = await call("GET", "/health/live", headers={"accept-encoding": "gzip"})
+
+        assert "content-encoding" not in plain.headers
+        assert (zipped.headers["content-encoding"], zipped.json) == ("gzip", plain.json)
+        assert int(zipped.headers["content-length"]) < len(plain.body) / 2
+        for one in (plain, zipped):
+            assert one.headers["vary"] == "accept-encoding"
+            assert one.headers["etag"] == plain.headers["etag"]
+        assert not {"vary", "content-encoding"} & set(short.headers)
+
+    async def test_that_came_compressed_is_known_again_by_its_etag(self, call: Caller) -> None:
+        path, compressed = "/api/Settings/OrderTypes", {"accept-encoding": "gzip"}
+        read = await call("GET", path, headers=compressed)
+        tag = read.headers["etag"]
+
+        known = await call("GET", path, headers={**compressed, "if-none-match": tag})
+        changed = await call("PUT", path, read.json, headers={"if-match": tag})
+        stale = await call("PUT", path, read.json, headers={"if-match": '"999"'})
+
+        assert (known.status, known.body) == (304, b"")
+        assert changed.status == 200
+        assert stale.status == 412
+
+    async def test_is_for_pages_of_this_origin_alone(self, call: Caller) -> None:
+        headers = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+
+        said = [
+            await call(method, "/api/Orders", headers=headers) for method in ("OPTIONS", "POST")
+        ]
+
+        assert not [name for one in said for name in one.headers if name.startswith("access-")]
+
+    async def test_is_for_the_pages_that_are_named(self, settings: ChassisSettings) -> None:
+        named = api_settings(settings, cors_origins=("https://shop.example",))
+        headers = {"origin": "https://shop.example"}
+        before = {**headers, "access-control-request-method": "POST"}
+        async with harness.running(service(named)) as api:
+            page = Caller(api.url)
+            asked = await page("OPTIONS", "/api/Orders", headers=before)
+            said = await page("POST", "/api/Orders", headers=headers)
+            other = await page("POST", "/api/Orders", headers={"origin": "https://other.example"})
+            await page.close()
+
+        assert asked.status == 204
+        assert "POST" in asked.headers["access-control-allow-methods"]
+        assert said.status == 401
+        assert said.headers["access-control-allow-origin"] == "https://shop.example"
+        assert "access-control-allow-origin" not in other.headers
+        assert other.headers["vary"] == "origin"
+
+
+class TestBody:
+    @pytest.mark.parametrize("inside", [b"[%b]", b'{"a":%b}', b'{"id":"x","nobodyKnows":%b}'])
+    @pytest.mark.parametrize("path", ["/api/Orders", "/api/ApiClients", "/api/Settings/Markets"])
+    async def test_may_not_be_nested_too_deeply(
+        self, call: Caller, path: str, inside: bytes
+    ) -> None:
+        body = b"1"
+        for _ in range(70):
+            body = inside.replace(b"%b", body)
+
+        method = "PUT" if "Settings" in path else "POST"
+        said = await call(method, path, data=body)
+
+        assert said.status == 400
+        assert "at most 64 levels" in str(said.json["errors"])

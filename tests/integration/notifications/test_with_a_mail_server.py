@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.message import Envelope
-from contracts.messages.notifications import SendNotification
+from contracts.messages.notifications import ForgetNotifications, SendNotification
 from contracts.messages.orders import StepFinished, StepStatus
 from services.chassis.clock import MovableClock
 from services.chassis.mongo import Bson, Database
@@ -70,6 +70,10 @@ async def the_record(mongo: Database, message_id: UUID, state: str) -> Bson:
     record = await until(found)
     assert record is not None
     return record
+
+
+async def nothing_is_left(mongo: Database, collection: str, **which: str) -> bool:
+    return await mongo[collection].find_one(which) is None
 
 
 async def until_waiting(mongo: Database, order_id: str, attempts: int) -> None:
@@ -155,6 +159,24 @@ class TestSendNotification:
             "We have received your order",
             "Your order",
         ]
+
+    async def test_forgets_an_order_and_does_not_send_what_waits(
+        self, server: MailServer, wire: Wire, mongo: Database, clock: MovableClock
+    ) -> None:
+        order_id, other = uuid4().hex, uuid4().hex
+        sent = await wire.send(a_command(order_id))
+        await the_record(mongo, sent, "sent")
+        server.refusals.append("451 4.7.1 come back")
+        await wire.send(a_command(order_id, status="Ship"))
+        await until_waiting(mongo, order_id, 1)
+
+        await wire.send(ForgetNotifications(order_id=order_id), times=2)
+        await until(lambda: nothing_is_left(mongo, "notifications", orderId=order_id))
+        clock.advance(timedelta(seconds=6))
+
+        await until(lambda: nothing_is_left(mongo, "notifications_calls", lane=order_id))
+        await the_record(mongo, await wire.send(a_command(other)), "sent")
+        assert len([kept for kept in server.kept if order_id in str(kept.raw)]) == 1
 
     async def test_gives_up_after_five_attempts(
         self, server: MailServer, wire: Wire, mongo: Database, clock: MovableClock

@@ -1,6 +1,8 @@
+import base64
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from structlog.testing import capture_logs
 
 from contracts.message import Envelope
@@ -87,14 +89,35 @@ class TestCreatingAnEndpoint:
         assert secret not in reply.model_dump_json()
         assert await shop.endpoint() is None
 
-    async def test_is_refused_with_a_signature_that_is_not_supported(
+    async def test_with_a_private_key_shows_the_public_one_and_signs_with_it(
+        self, shop: Shop, wire: Wire
+    ) -> None:
+        shop.hook.secret = "whsk_" + base64.b64encode(b"k" * 32).decode()
+
+        reply = await answer_to(wire, shop.creation(signature="v1a"))
+        order_id = shop.an_order()
+        await shop.hears(order_id, 1)
+        await shop.until_taken(order_id, [1])
+
+        body = body_of(next(one for one in wire.on(REPLIES) if one.key == reply.command_id))
+        assert "secret" not in body
+        (got,) = shop.hook.got
+        scheme, _, signature = got.headers["webhook-signature"].partition(",")
+        signed = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode()
+        public = base64.b64decode(body["publicKey"].removeprefix("whpk_"))
+        Ed25519PublicKey.from_public_bytes(public).verify(
+            base64.b64decode(signature), signed + got.body
+        )
+        assert scheme == "v1a"
+
+    async def test_is_refused_when_key_and_signature_do_not_fit(
         self, shop: Shop, wire: Wire
     ) -> None:
         reply = await answer_to(wire, shop.creation(signature="v1a"))
 
         assert reply.problem is not None
         assert reply.problem.errors is not None
-        assert (reply.status_code, reply.problem.errors[0].path) == (400, "signature")
+        assert (reply.status_code, reply.problem.errors[0].path) == (400, "secret")
 
     @pytest.mark.parametrize("host", ["10.0.0.1", "[::1]", "169.254.169.254", "2130706433"])
     async def test_is_refused_at_an_address_inside_the_house(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.domain import Refusal
+from services.api.entrypoints.limits import Figures, Kind, Limits, Slot
 from services.api.entrypoints.request import Request
 
 Headers = dict[str, str]
@@ -109,6 +110,72 @@ class TestBody:
             await a_request(b"{}", headers={"content-type": kind}).json()
 
         assert refused.value.problem.status == 415
+
+
+def a_slot(*, room: int) -> Slot:
+    """A place among requests of which `room` may be under way."""
+    most = room or 1
+    figures = Figures(bucket=0, refill=1, refill_seconds=1, client=0, tenant=most, batch=0, reads=0)
+    limits = Limits(figures)
+    if not room:
+        limits.slot(Kind.ORDINARY, "another", now=0).take()
+    return limits.slot(Kind.ORDINARY, "a", now=0)
+
+
+class TestArrival:
+    async def test_is_of_the_whole_body(self) -> None:
+        request = a_request(b"a", b"bc", headers={"content-length": "3"})
+
+        await request.arrive(a_slot(room=1))
+
+        assert await request.body() == b"abc"
+        assert await request.body() == b"abc"
+
+    async def test_waits_for_no_body_where_none_is_announced(self) -> None:
+        request = a_request()
+
+        await request.arrive(a_slot(room=1))
+
+        assert await request.body() == b""
+
+    @pytest.mark.parametrize("headers", [{}, {"content-length": "1"}])
+    async def test_is_refused_when_too_many_are_under_way(self, headers: Headers) -> None:
+        request = a_request(b"x", headers=headers)
+
+        with pytest.raises(Refusal) as refused:
+            await request.arrive(a_slot(room=0))
+
+        assert refused.value.problem.slug == "too-many-requests"
+
+    async def test_of_a_long_body_is_refused_before_its_end(self) -> None:
+        long, never = b"x" * 70_000, b"the rest"
+        request = a_request(long, never, headers={"content-length": "70008"}, limit=100_000)
+
+        with pytest.raises(Refusal) as refused:
+            await request.arrive(a_slot(room=0))
+
+        assert refused.value.problem.slug == "too-many-requests"
+        assert (await request.body()) == never  # it was never asked for
+
+    @pytest.mark.parametrize("chunks", [(), (b"a",)], ids=["no byte", "half of it"])
+    async def test_fails_when_the_connection_ends_before_the_body(
+        self, chunks: tuple[bytes, ...]
+    ) -> None:
+        messages: list[dict[str, Any]] = [
+            *({"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks),
+            {"type": "http.disconnect"},
+        ]
+
+        async def receive() -> dict[str, Any]:
+            return messages.pop(0)
+
+        scope = {"method": "POST", "query_string": b"", "headers": [(b"content-length", b"2")]}
+        request = Request(scope, receive, path="/api/Orders", parameters={}, limit=1000)
+
+        with pytest.raises(Refusal) as refused:
+            await request.arrive(a_slot(room=1))
+
+        assert refused.value.problem.slug == "malformed-json"
 
 
 class TestFingerprint:

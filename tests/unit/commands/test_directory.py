@@ -1,5 +1,6 @@
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,18 @@ class TestOwner:
         mode = (tmp_path / "owner.json").stat().st_mode
 
         assert stat.S_IMODE(mode) == 0o600
+
+    def test_is_kept_with_a_new_secret_and_nobody_else_is(self, tmp_path: Path) -> None:
+        made = directory.owner(tmp_path)
+
+        directory.renew(tmp_path, "erp-sync", "not the owner's")
+        directory.renew(tmp_path / "elsewhere", made.client_id, "nobody's")
+        other = directory.owner(tmp_path)
+        directory.renew(tmp_path, made.client_id, "the new one")
+
+        assert other == made
+        assert directory.owner(tmp_path) == replace(made, client_secret="the new one")
+        assert not (tmp_path / "elsewhere").exists()
 
     def test_gives_way_to_the_environment(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.messages.inventory import (
+    KeptUnits,
     ReduceStock,
     ReleaseStock,
+    ReleaseUnits,
     ReserveStock,
     SetStock,
     StockItem,
@@ -21,7 +23,7 @@ from services.inventory import domain
 from services.inventory.domain import Books, Reservation, StockRecord, StockTransaction
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-Command = ReserveStock | ReleaseStock | ReduceStock | SetStock
+Command = ReserveStock | ReleaseStock | ReleaseUnits | ReduceStock | SetStock
 
 
 class Shop:
@@ -47,7 +49,7 @@ class Shop:
         return answer
 
     def _handle_order(
-        self, command: ReserveStock | ReleaseStock | ReduceStock, books: Books
+        self, command: ReserveStock | ReleaseStock | ReleaseUnits | ReduceStock, books: Books
     ) -> StepFinished | None:
         id_ = command.order_id
         held = self.reservations.get(id_) or Reservation(id=id_)
@@ -57,6 +59,9 @@ class Shop:
         if isinstance(command, ReduceStock):
             self.reservations[id_], answer = domain.reduce(command, held, books)
             return answer
+        if isinstance(command, ReleaseUnits):
+            self.reservations[id_], _ = domain.release_units(command, held, books)
+            return None
         self.reservations[id_], _ = domain.release(command, held, books)
         return None
 
@@ -105,6 +110,19 @@ reserves = st.builds(
     require_all=st.booleans(),
 )
 releases = st.builds(ReleaseStock, order_id=orders)
+unit_releases = st.builds(
+    ReleaseUnits,
+    order_id=orders,
+    lines=st.lists(
+        st.builds(
+            KeptUnits,
+            line_item_id=st.sampled_from(["1", "2", "3"]),
+            shipment_id=st.sampled_from(["S1", "S2"]),
+            quantity=quantities,
+        ),
+        max_size=4,
+    ).map(tuple),
+)
 reduces = st.builds(
     ReduceStock, order_id=orders, run_id=st.just("R"), step=st.just(1), lines=line_tuples
 )
@@ -118,7 +136,9 @@ sets = st.builds(
     ).map(tuple),
     user=st.just("erp"),
 )
-stories = st.lists(st.one_of(reserves, reserves, releases, reduces, sets), max_size=12)
+stories = st.lists(
+    st.one_of(reserves, reserves, releases, unit_releases, reduces, sets), max_size=12
+)
 
 
 def after(story: list[Command]) -> Shop:
@@ -192,7 +212,7 @@ def test_to_reserve_and_release_changes_nothing(
 
 
 @settings(max_examples=200)
-@given(stories, st.one_of(reserves, releases, reduces, sets))
+@given(stories, st.one_of(reserves, releases, unit_releases, reduces, sets))
 def test_the_same_again_changes_nothing(story: list[Command], command: Command) -> None:
     shop = after(story)
     shop.handle(command)
@@ -216,3 +236,13 @@ def test_the_answer_says_what_the_order_holds(story: list[Command], reserve: Res
         held[line.line_item_id] += line.quantity  # type: ignore[assignment] # a Counter counts decimals as well
     assert answer is not None
     assert +Counter(answer.reserved) == +held
+
+
+@given(stories, unit_releases)
+def test_to_release_units_never_takes_any(story: list[Command], release: ReleaseUnits) -> None:
+    shop = after(story)
+    before = shop.held()
+
+    shop.handle(release)
+
+    assert not shop.held() - before

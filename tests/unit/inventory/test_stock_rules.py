@@ -10,8 +10,11 @@ from contracts.messages.inventory import (
     InventoryReleased,
     InventoryReserved,
     InventoryUpdated,
+    KeptUnits,
     ReduceStock,
     ReleaseStock,
+    ReleaseUnits,
+    RenameReservedLines,
     ReserveStock,
     SetStock,
     StockItem,
@@ -228,6 +231,59 @@ class TestRelease:
         after, _ = domain.release(ReleaseStock(order_id="O-1"), gone, books(a_record(7)))
 
         assert after is gone
+
+
+class TestReleaseUnits:
+    def test_gives_back_what_each_named_line_holds_too_much(self) -> None:
+        held = holding(
+            a_line(3),
+            a_line(2, shipment_id="S2"),
+            a_line(4, line_item_id="2"),
+        )
+        shelf = books(a_record(10, 9))
+        kept = (
+            KeptUnits(line_item_id="1", shipment_id="S1", quantity=Decimal(1)),
+            KeptUnits(line_item_id="1", shipment_id="S2", quantity=Decimal(5)),
+            KeptUnits(line_item_id="9", shipment_id="S1", quantity=Decimal(1)),
+        )
+        command = ReleaseUnits(order_id="O-1", run_id="R", step=1, lines=kept)
+
+        after, (answer,) = domain.release_units(command, held, shelf)
+
+        assert [line.quantity for line in after.lines] == [1, 2, 4]
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 7
+        assert answer.reserved == {"1": Decimal(3), "2": Decimal(4)}
+
+    def test_takes_no_more_stock_and_answers_nobody_who_does_not_ask(self) -> None:
+        held = holding(a_line(2))
+        shelf = books(a_record(10, 2))
+        kept = (KeptUnits(line_item_id="1", shipment_id="S1", quantity=Decimal(5)),)
+
+        after, answers = domain.release_units(ReleaseUnits(order_id="O-1", lines=kept), held, shelf)
+
+        assert after is held
+        assert not shelf.changed
+        assert answers == ()
+
+
+class TestRenameLines:
+    def test_keeps_what_each_line_holds_and_what_has_left_under_its_new_id(self) -> None:
+        first, second = a_line(3), a_line(2, line_item_id="2")
+        left, _ = domain.reduce(a_reduce(second), holding(first, second), books(a_record(9)))
+        swap = RenameReservedLines(order_id="O-1", line_item_ids={"1": "2", "2": "1"})
+
+        after = domain.rename_lines(swap, left)
+
+        assert [(one.line_item_id, int(one.quantity), one.is_reduced) for one in after.lines] == [
+            ("2", 3, False),
+            ("1", 0, True),
+        ]
+
+    def test_changes_nothing_where_the_order_holds_none_of_them(self) -> None:
+        held = holding(a_line(3))
+        others = RenameReservedLines(order_id="O-1", line_item_ids={"8": "9"})
+
+        assert domain.rename_lines(others, held) is held
 
 
 class TestReduce:

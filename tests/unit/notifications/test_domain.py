@@ -39,6 +39,40 @@ def settled(
 
 
 class TestBegin:
+    @pytest.mark.parametrize(
+        ("members", "template"),
+        [
+            ({"status": "Ship", "template": "comment"}, "comment"),
+            ({"status": "Comment"}, "default"),
+            ({"status": "Ship", "template": "../secret"}, "ship"),
+        ],
+    )
+    def test_takes_the_text_of_the_occasion_where_there_is_one(
+        self, members: dict[str, str], template: str
+    ) -> None:
+        record, _, _ = domain.begin(a_command(**members), id_="m", now=NOON)
+
+        assert record.template == template
+
+    def test_writes_to_those_who_get_copies_too(self) -> None:
+        command = a_command(copies=("a@example.com",), blind_copies=("b@blåbær.example",))
+
+        _, (mail,), _ = domain.begin(command, id_="m", now=NOON)
+
+        assert (mail.copies, mail.blind_copies) == (
+            ("a@example.com",),
+            ("b@xn--blbr-roah.example",),
+        )
+
+    @pytest.mark.parametrize("member", ["copies", "blind_copies", "sender"])
+    def test_fails_where_any_address_is_none(self, member: str) -> None:
+        value = "a@example.com\r\nBcc: b@example.com"
+        command = a_command(**{member: value if member == "sender" else ("a@b.no", value)})
+
+        record, mails, (answer,) = domain.begin(command, id_="m", now=NOON)
+
+        assert (record.state, mails, answer.status) == ("failed", [], StepStatus.ERROR)
+
     def test_promises_one_mail_and_says_nothing_yet(self) -> None:
         command = a_command(status="Ship")
 

@@ -14,7 +14,7 @@ import services.notifications
 from contracts.messages.notifications import NotifiedLine, SendNotification
 from services.chassis.calls import Attempt
 from services.notifications import domain
-from services.notifications.domain import DEFAULT_TEMPLATE, TEMPLATES
+from services.notifications.domain import DEFAULT_TEMPLATE, OCCASIONS, TEMPLATES
 from services.notifications.gateways import Letters, MailServer
 from services.notifications.settings import Settings
 
@@ -62,7 +62,7 @@ class TestLetters:
 
         names = {file.stem for file in folder.glob("*.jinja")}
 
-        assert names == {*TEMPLATES, DEFAULT_TEMPLATE}
+        assert names == {*TEMPLATES, *OCCASIONS, DEFAULT_TEMPLATE}
 
     @pytest.mark.parametrize("status", ["Whatever", *sorted(TEMPLATES)])
     def test_names_the_order_in_subject_text_and_html(self, status: str) -> None:
@@ -72,6 +72,27 @@ class TestLetters:
         assert "ORD-1" in mail["Subject"]
         assert "Order ORD-1" in text_of(mail, "plain")
         assert "Order ORD-1" in text_of(mail, "html")
+
+    def test_writes_a_comment_as_it_stands_and_for_whom_it_stands(self) -> None:
+        raw = written(
+            template="comment",
+            text="Dear <Kari>,\nit is on its way.",
+            subject="On its way\r\nBcc: all@example.com",
+            sender="ola@shop.example",
+            sender_name="Ola\r\nBcc: all@example.com",
+            copies=("boss@example.com", "desk@example.com"),
+            blind_copies=("secret@example.com",),
+        )
+
+        mail = read(raw)
+        assert mail["Subject"] == "On its way Bcc: all@example.com"
+        assert mail["From"] == '"Ola Bcc: all@example.com" <ola@shop.example>'
+        assert mail["Sender"] == "shop@shop.example"
+        assert mail["Cc"] == "boss@example.com, desk@example.com"
+        assert "Dear <Kari>,\nit is on its way." in text_of(mail, "plain")
+        assert "Dear &lt;Kari&gt;,<br>\nit is on its way." in text_of(mail, "html")
+        assert mail["Bcc"] is None
+        assert b"secret@example.com" not in raw
 
     def test_lists_lines_and_total_as_people_write_amounts(self) -> None:
         shoe = NotifiedLine(name="Shoe", quantity=Decimal(2), total=Decimal("998.5"))

@@ -84,6 +84,17 @@ class TestPlan:
         assert [chain for chain in chains if chain[0] == "some"] == [("some", 2, 0), ("some", 4, 2)]
         assert lanes == Lanes(id="order:o", sent={"all": 4, "some": 4})
 
+    def test_begins_anew_with_another_order_of_the_same_id(self) -> None:
+        told = Lanes(id="order:o", sent={"e": 7})
+        endpoint = an_endpoint().model_copy(update={"id": "e"})
+
+        (first,), lanes = plan(
+            an_event(sequence=1), an_envelope(), endpoints=[endpoint], lanes=told, now=NOON
+        )
+
+        assert first.delivery.previous_sequence == 0
+        assert lanes.sent == {"e": 1}
+
     def test_is_not_made_where_nobody_listens(self) -> None:
         endpoints = [an_endpoint(event_types=["order.created"])]
 

@@ -2,11 +2,12 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from services.webhooks.domain.signature import key_of, sign
+from services.webhooks.domain.signature import key_of, public_key, sign
 
 
 def a_secret(key: bytes) -> str:
@@ -47,6 +48,24 @@ class TestSign:
             sign([new], message_id="m", timestamp=1, body=b"{}"),
             sign([old], message_id="m", timestamp=1, body=b"{}"),
         ]
+
+
+class TestSigningWithAPrivateKey:
+    @given(seed=st.binary(min_size=32, max_size=32), body=st.binary(max_size=6000))
+    def test_is_verified_by_the_public_key_alone(self, seed: bytes, body: bytes) -> None:
+        secret = "whsk_" + base64.b64encode(seed).decode()
+        shown = public_key(secret) or ""
+
+        scheme, _, signature = sign([secret], message_id="m", timestamp=7, body=body).partition(",")
+
+        assert (scheme, shown[:5]) == ("v1a", "whpk_")
+        verifier = Ed25519PublicKey.from_public_bytes(base64.b64decode(shown[5:]))
+        verifier.verify(base64.b64decode(signature), b"m.7." + body)
+
+    @pytest.mark.parametrize("secret", ["whsk_", "whsk_!!!", "whsk_" + "a" * 12, "whpk_x"])
+    def test_refuses_what_is_no_key(self, secret: str) -> None:
+        with pytest.raises(ValueError, match="expected whs"):
+            public_key(secret)
 
 
 class TestKeyOf:

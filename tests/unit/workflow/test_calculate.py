@@ -1,70 +1,24 @@
-from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from contracts.order import Order, OrderForm
-from contracts.order_line import OrderLine
-from contracts.shipment import Shipment
+from contracts.money import exponent
+from contracts.order import Order
 from services.workflow.domain.breakdown import FROM_FORM, keep_entered
-from services.workflow.domain.calculate import Pricing, calculate, exponent, settle
-
-PRICING = Pricing(default_tax_rate=Decimal(25))
-Members = Mapping[str, object]
-
-
-def an_order(*lines: Members, **form: object) -> Order:
-    numbered = [
-        {"lineItemId": str(number), "code": f"SKU{number}", "quantity": 1, **line}
-        for number, line in enumerate(lines, 1)
-    ]
-    return Order.model_validate(
-        {
-            "id": "1",
-            "marketId": "NOR",
-            "storeId": "WebShop",
-            "status": "New",
-            "orderType": "Online",
-            "orderForm": {"lineItems": numbered, **form},
-        }
-    )
-
-
-def a_discount(kind: str, reward: str, value: object = None, **others: object) -> dict[str, object]:
-    return {"discountType": kind, "rewardType": reward, "discountValue": value, **others}
-
-
-def a_payment(kind: str, amount: object, **others: object) -> dict[str, object]:
-    return {
-        "amount": amount,
-        "paymentMethodName": "Card",
-        "transactionId": "t1",
-        "transactionType": kind,
-        "status": "Processed",
-        **others,
-    }
-
-
-def form_of(order: Order) -> OrderForm:
-    assert order.order_form is not None
-    return order.order_form
-
-
-def lines_of(order: Order) -> list[OrderLine]:
-    return form_of(order).line_items or []
-
-
-def shipments_of(order: Order) -> list[Shipment]:
-    return form_of(order).shipments or []
-
-
-def prices(order: Order) -> list[float]:
-    return [float(line.discounted_price or 0) for line in lines_of(order)]
-
-
-def amounts(model: object, *names: str) -> list[float | None]:
-    found = [getattr(model, name) for name in names]
-    return [None if amount is None else float(amount) for amount in found]
+from services.workflow.domain.calculate import Pricing, calculate, outstanding, settle
+from tests.unit.workflow.priced import (
+    PRICING,
+    Members,
+    a_discount,
+    a_payment,
+    amounts,
+    an_order,
+    form_of,
+    lines_of,
+    prices,
+    shipments_of,
+)
 
 
 class TestGoldenFixtures:
@@ -133,6 +87,19 @@ class TestGoldenFixtures:
         assert totals == [998.0, 199.6, 798.4]
         assert done.remaining_payment == 0
 
+    def test_f6_a_package_costs_what_is_in_it(self) -> None:
+        inside = {"packageLineItemId": "1", "packageSkuId": "SKU1"}
+        order = an_order(
+            {"placedPrice": 100, "isPackageProduct": True, "isPackageBrokeDown": True},
+            {"placedPrice": 60, **inside},
+            {"placedPrice": 40, **inside},
+        )
+
+        done = calculate(order, replace(PRICING, allocate_packages=True))
+
+        assert [line.extended_price for line in lines_of(done)] == [0, 60, 40]
+        assert form_of(done).total == 100
+
 
 class TestLine:
     def test_takes_nothing_that_was_calculated_elsewhere(self) -> None:
@@ -200,6 +167,17 @@ class TestLine:
 
         assert amounts(line, "quantity", "extended_price") == [7.5, 75]
 
+    @pytest.mark.parametrize(("reserved", "is_whole"), [(0, False), (2, False), (3, True)])
+    def test_is_reserved_when_every_open_unit_is(self, reserved: int, *, is_whole: bool) -> None:
+        order = an_order(
+            {"quantity": 4, "canceledQuantity": 1, "reservedInventoryQuantity": reserved},
+            {"reservedInventory": None},
+        )
+
+        done = calculate(order, PRICING)
+
+        assert [line.reserved_inventory for line in lines_of(done)] == [is_whole, None]
+
     @pytest.mark.parametrize(
         ("rate", "tax"), [(25, 20), (None, 13.04), (0, 0), (-100, 0), (Decimal("25.5"), 20.32)]
     )
@@ -264,6 +242,18 @@ class TestRounding:
             Decimal("19.33"),
         ]
 
+    def test_of_discounts_can_be_off_for_shipping_too(self) -> None:
+        order = an_order(
+            discounts=[a_discount("Shipping", "Percentage", Decimal("3.33"))],
+            shipments=[{"shippingSubTotal": 9.99}],
+        )
+
+        done = calculate(order, Pricing(default_tax_rate=Decimal(25), round_discounts=False))
+
+        (shipment,) = shipments_of(done)
+        assert amounts(shipment, "shipping_discount_amount", "shipping_total") == [0.332667, 9.66]
+        assert form_of(done).total == Decimal("9.66")
+
     def test_survives_the_largest_numbers(self) -> None:
         order = an_order({"placedPrice": 10**15, "quantity": 10**15, "cost": 10**15})
 
@@ -324,6 +314,39 @@ class TestOrderDiscount:
 
         assert [found.discount_amount for found in form.discounts or ()] == [30, 70]
         assert amounts(form, "discount_amount", "total") == [100, 0]
+
+    @pytest.mark.parametrize(("of_discounted", "off"), [(False, 10), (True, 5)])
+    def test_percentage_is_of_the_placed_prices_unless_set_otherwise(
+        self, *, of_discounted: bool, off: int
+    ) -> None:
+        """Domain 3 no. 31."""
+        order = an_order(
+            {"placedPrice": 100, "discounted": 50},
+            discounts=[a_discount("Order", "Percentage", 10)],
+        )
+
+        done = calculate(order, replace(PRICING, percentage_of_discounted=of_discounted))
+
+        assert form_of(done).discount_amount == off
+
+    @pytest.mark.parametrize("reward", ["Gift", "Kit"])
+    def test_of_other_kinds_is_worth_what_was_sent(self, reward: str) -> None:
+        sent = a_discount("Order", reward, discountAmount=30)
+
+        done = calculate(an_order({"placedPrice": 100}, discounts=[sent]), PRICING)
+
+        assert amounts(form_of(done), "discount_amount", "total") == [30, 70]
+
+    @pytest.mark.parametrize(("always", "off"), [(False, 20), (True, 50)])
+    def test_that_cannot_be_combined_leaves_no_room_but_for_what_always_applies(
+        self, *, always: bool, off: int
+    ) -> None:
+        alone = a_discount("Order", "Money", 20, priority=1, canBeCombinedWithOtherPromotions=False)
+        later = a_discount("Order", "Money", 30, priority=2, alwaysApply=always)
+
+        done = calculate(an_order({"placedPrice": 100}, discounts=[later, alone]), PRICING)
+
+        assert form_of(done).discount_amount == off
 
     def test_that_was_sent_as_an_amount_is_taken_as_it_is(self) -> None:
         sent = a_discount("Order", "Money", discountAmount=30)
@@ -516,6 +539,46 @@ class TestLineDiscount:
 
         # Groups from the cheapest up: 30 30 30, 30 30 100; one of 100 stays.
         assert prices(done) == [200, 90]
+
+    def test_multi_buy_lowers_the_dearest_where_they_come_first(self) -> None:
+        """SortMultibuyItemsDescending."""
+        buy_two_get_one = a_discount(
+            "LineItem",
+            "MultiBuys",
+            skuIds=["SKU1", "SKU2"],
+            promotionMultiBuyReward={"requiredBuyAmount": 2, "numberOfDiscountedItems": 1},
+        )
+        order = an_order(
+            {"placedPrice": 100, "quantity": 2},
+            {"placedPrice": 30, "quantity": 5},
+            discounts=[buy_two_get_one],
+        )
+
+        done = calculate(order, replace(PRICING, dearest_first=True))
+
+        # Groups from the dearest down: 100 100 30, 30 30 30; one of 30 stays.
+        assert prices(done) == [100, 120]
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"isFixedPrice": True},
+            {"useTieredPricing": True},
+            {"useConditionalPricing": True},
+            {"promotionAmounts": [{"amount": 99, "currency": "NOK"}]},
+        ],
+    )
+    def test_multi_buy_of_another_kind_is_worth_what_was_sent(self, other: Members) -> None:
+        reward = {"requiredBuyAmount": 1, "numberOfDiscountedItems": 1, **other}
+        sent = a_discount(
+            "LineItem",
+            "MultiBuys",
+            skuIds=["SKU1"],
+            discountAmount=30,
+            promotionMultiBuyReward=reward,
+        )
+
+        assert prices(self.priced(sent)) == [170]
 
     def test_multi_buy_may_be_a_percentage_and_millions(self) -> None:
         second_half_price = a_discount(
@@ -853,6 +916,19 @@ class TestPayments:
         ]
         credited = amounts(form_of(done), "credit_payment_total", "shipping_credited_total")
         assert credited == [200, 15]
+
+    @pytest.mark.parametrize("subtracted", [True, False])
+    def test_what_is_owed_may_be_written_with_the_sign_of_the_guide(
+        self, *, subtracted: bool
+    ) -> None:
+        """Domain 3 no. 29: S2 writes (authorized - credited) - net total."""
+        pricing = replace(PRICING, legacy_sign=True, credit_reduces_remaining=subtracted)
+        order = an_order({"placedPrice": 1000}, payments=[a_payment("Sale", 900)])
+
+        done = calculate(order, pricing)
+
+        assert done.remaining_payment == -100
+        assert outstanding(done, legacy_sign=True) == 100
 
     def test_settling_counts_payments_and_leaves_the_rest(self) -> None:
         done = calculate(an_order({"placedPrice": 1000}), PRICING)

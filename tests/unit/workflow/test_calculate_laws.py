@@ -1,6 +1,8 @@
+import sys
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from random import Random
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -10,8 +12,10 @@ from contracts.discount import Discount, FixedPriceReward, MultiBuyReward
 from contracts.order import Order, OrderForm
 from contracts.order_line import OrderLine
 from contracts.payment import Payment
+from contracts.return_form import ReturnForm
 from contracts.shipment import Shipment
-from services.workflow.domain.calculate import Pricing, calculate
+from services.workflow.domain.calculate import Pricing, calculate, recalculate
+from services.workflow.domain.price_return import price_return
 
 ZERO = Decimal(0)
 SKUS = ("A", "B", "C")
@@ -39,6 +43,10 @@ def order_lines(draw: st.DrawFn) -> OrderLine:
         cost=draw(st.none() | money),
         discounted=draw(st.none() | money),
         is_excluded_from_promotions=draw(maybe_flag),
+        is_package_product=draw(maybe_flag),
+        is_bundle=draw(st.sampled_from([None, None, None, True])),
+        package_line_item_id=draw(st.none() | st.sampled_from(["0", "1", "2", "3"])),
+        reserved_inventory_quantity=draw(st.none() | few),
     )
 
 
@@ -93,6 +101,18 @@ pricings = st.builds(
     round_discounts=st.booleans(),
     round_lines=st.booleans(),
     credit_reduces_remaining=st.booleans(),
+    legacy_sign=st.booleans(),
+    dearest_first=st.booleans(),
+    percentage_of_discounted=st.booleans(),
+    allocate_packages=st.booleans(),
+)
+returns = st.builds(
+    ReturnForm,
+    total=money,
+    total_excl_tax=money,
+    shipping_credited_total=st.none() | money,
+    credit_payment=maybe_flag,
+    line_items=st.just([OrderLine(line_item_id="0", extended_price=Decimal(10))]),
 )
 
 
@@ -133,6 +153,7 @@ def orders(draw: st.DrawFn, *, found: st.SearchStrategy[Discount] | None = None)
             payments=draw(st.lists(payments, max_size=3)),
             handling_total=draw(st.none() | money),
         ),
+        return_order_forms=draw(st.none() | st.lists(returns, max_size=2)),
     )
 
 
@@ -152,9 +173,10 @@ def with_discounts(order: Order, found: list[Discount]) -> Order:
 
 @given(orders(), pricings)
 def test_calculating_again_changes_nothing(order: Order, pricing: Pricing) -> None:
-    once = calculate(order, pricing)
+    once = recalculate(None, order, pricing)
 
     assert calculate(once, pricing) == once
+    assert recalculate(once, once, pricing) == once
 
 
 @given(orders(), pricings)
@@ -269,6 +291,119 @@ def test_the_order_of_discounts_of_different_priority_is_irrelevant(
     assert lines_of(one) == lines_of(other)
 
 
+@given(orders(), pricings)
+def test_discounts_of_equal_priority_take_their_turn_as_they_are_listed(
+    order: Order, pricing: Pricing
+) -> None:
+    listed = form_of(order).discounts or []
+    in_turn = sorted(listed, key=lambda found: found.priority or 0)
+
+    one = calculate(order, pricing)
+    other = calculate(with_discounts(order, in_turn), pricing)
+
+    assert lines_of(one) == lines_of(other)
+    assert one.net_total == other.net_total
+
+
+some_discounts = st.lists(discounts("LineItem", "Order"), max_size=2)
+
+
+def an_order_of(
+    lines: list[OrderLine], found: list[Discount], paid: list[Payment] | None = None
+) -> Order:
+    form = OrderForm(line_items=lines, discounts=found, payments=paid)
+    return Order(id="1", market_id="NOR", store_id="1", order_form=form)
+
+
+@given(st.lists(order_lines(), max_size=4), some_discounts, pricings)
+def test_allocating_the_price_of_a_package_adds_nothing(
+    others: list[OrderLine], found: list[Discount], pricing: Pricing
+) -> None:
+    """What is in it costs what the package would alone, unless more of that is cancelled."""
+    package = OrderLine(
+        line_item_id="package",
+        code="A",
+        quantity=Decimal(2),
+        placed_price=Decimal(100),
+        is_package_product=True,
+    )
+    inside = {"package_line_item_id": "package", "canceled_quantity": None}
+    first = OrderLine(line_item_id="first", quantity=Decimal(1), placed_price=Decimal(1))
+    components = [line.model_copy(update=inside) for line in (first, *others)]
+    pricing = replace(pricing, allocate_packages=True)
+
+    alone = calculate(an_order_of([package], found), pricing)
+    broken_down = calculate(an_order_of([package, *components], found), pricing)
+
+    (whole,), (left, *parts) = lines_of(alone), lines_of(broken_down)
+    assert sum((part.discounted_price or ZERO for part in parts), ZERO) == whole.discounted_price
+    assert left.extended_price == 0
+    if pricing.round_discounts:  # else each line's share of the order discount is rounded away
+        assert broken_down.net_total == alone.net_total
+
+
+@st.composite
+def dealt_out(draw: st.DrawFn) -> tuple[OrderLine, list[Decimal]]:
+    """A line, and its units dealt out."""
+    parts = draw(st.lists(st.integers(1, 3).map(Decimal), min_size=1, max_size=4))
+    line = OrderLine(
+        line_item_id="sold",
+        code="A",
+        quantity=sum(parts, ZERO),
+        placed_price=draw(money),
+        discounted=draw(st.none() | st.decimals(0, 100, places=2)),
+    )
+    return line, parts
+
+
+@given(dealt_out(), some_discounts, pricings)
+def test_what_is_cancelled_step_by_step_is_credited_to_the_last_unit(
+    dealt: tuple[OrderLine, list[Decimal]], found: list[Discount], pricing: Pricing
+) -> None:
+    line, steps = dealt
+    sale = Payment.model_validate(
+        {
+            "amount": 1,
+            "payment_method_name": "Card",
+            "transaction_id": "1",
+            "transaction_type": "Sale",
+            "status": "Processed",
+        }
+    )
+    order = recalculate(None, an_order_of([line], found, [sale]), pricing)
+    (paid,) = lines_of(order)
+
+    cancelled = ZERO
+    for step in steps:
+        cancelled += step
+        changed = lines_of(order)[0].model_copy(update={"canceled_quantity": cancelled})
+        form = form_of(order).model_copy(update={"line_items": [changed]})
+        order = recalculate(order, order.model_copy(update={"order_form": form}), pricing)
+
+    (done,) = lines_of(order)
+    price = (paid.extended_price or ZERO).quantize(pricing.cent, ROUND_HALF_UP)
+    assert (done.credited_amount or ZERO) == price
+
+
+@given(dealt_out(), some_discounts, pricings)
+def test_what_comes_back_piece_by_piece_is_credited_to_the_last_unit(
+    dealt: tuple[OrderLine, list[Decimal]], found: list[Discount], pricing: Pricing
+) -> None:
+    line, steps = dealt
+    order = calculate(an_order_of([line], found), pricing)
+
+    for step in steps:
+        part = OrderLine(line_item_id="sold", quantity=step)
+        back = price_return(ReturnForm(line_items=[part]), order, pricing, {})
+        known = order.return_order_forms or []
+        order = order.model_copy(update={"return_order_forms": [*known, back]})
+
+    parts = [part for back in order.return_order_forms or () for part in back.line_items or ()]
+    (sold,) = lines_of(order)
+    for name in ("extended_price", "extended_price_excl_tax", "tax_total", "order_discount_amount"):
+        assert sum((getattr(part, name) for part in parts), ZERO) == getattr(sold, name), name
+
+
 units = st.lists(
     st.tuples(st.integers(1, 100), st.integers(0, 7)), min_size=1, max_size=4
 )  # price and quantity of each line
@@ -313,3 +448,71 @@ def test_sets_are_what_laying_out_every_unit_gives(
         groups = [laid_out[at : at + size] for at in range(0, len(laid_out), size)]
         saved = sum(sum(group[:lowered]) for group in groups if len(group) == size)
     assert form_of(done).total == sum(laid_out) - saved
+
+
+class Steps:
+    """Counts the steps that Python takes."""
+
+    taken = 0
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> "Steps":
+        frame.f_trace_opcodes = True
+        self.taken += event == "opcode"
+        return self
+
+
+def steps_of(order: Order, pricing: Pricing) -> int:
+    """Count the steps of calculating the order."""
+    steps, before = Steps(), sys.gettrace()
+    sys.settrace(steps)
+    try:
+        recalculate(order, order, pricing)
+    finally:
+        sys.settrace(before)
+    return steps.taken
+
+
+@pytest.mark.parametrize("kind", ["LineItem", "Order", "Shipping"])
+@pytest.mark.parametrize("reward", ["Percentage", "FixedPrice", "MultiBuys"])
+def test_twice_the_lines_are_twice_the_work(kind: str, reward: str) -> None:
+    discount = Discount.model_validate(
+        {
+            "discount_type": kind,
+            "reward_type": reward,
+            "discount_value": 7,
+            "discount_amount": Decimal("33.33"),
+            "sku_ids": ["A", "B"],
+            "promotion_fixed_price_reward": {"fixedPricePrice": 10, "fixedPriceQuantity": 3},
+            "promotion_multi_buy_reward": {"requiredBuyAmount": 2, "numberOfDiscountedItems": 1},
+        }
+    )
+    pricing = Pricing(default_tax_rate=Decimal(25), allocate_packages=True)
+
+    def an_order_of_lines(count: int) -> Order:
+        lines = [
+            OrderLine(
+                line_item_id=str(number),
+                code="AB"[number % 2],
+                quantity=Decimal(3),
+                canceled_quantity=Decimal(1),
+                placed_price=Decimal(number % 10),
+                is_package_product=not number % 4,
+                package_line_item_id=str(number - number % 4),
+            )
+            for number in range(count)
+        ]
+        shipments = [
+            Shipment(
+                shipping_sub_total=Decimal(9),
+                line_items=[line.model_copy(update={"quantity": units}) for line in lines],
+            )
+            for units in (Decimal(1), Decimal(2))
+        ]
+        form = OrderForm(line_items=lines, shipments=shipments, discounts=[discount])
+        return Order(id="1", market_id="NOR", store_id="1", order_form=form)
+
+    half, whole = an_order_of_lines(60), an_order_of_lines(120)
+
+    few_steps, many_steps = steps_of(half, pricing), steps_of(whole, pricing)
+
+    assert many_steps < 2.1 * few_steps

@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID, uuid5
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.message import Message
@@ -657,6 +657,11 @@ ASKING = ["IncreaseReservedInventory", "AuthorizePayment", "ReduceReservedInvent
 
 
 class TestLaws:
+    @example(
+        names=["AuthorizePayment", "AuthorizePayment", "IncreaseReservedInventory"],
+        answers=[StepStatus.ERROR, StepStatus.SUCCESS, None, None, None],
+        stops=False,
+    )
     @given(
         names=st.lists(st.sampled_from([*ASKING, "ValidateTrackingNumber"]), max_size=5),
         answers=st.lists(st.sampled_from([*StepStatus, None]), min_size=5, max_size=5),

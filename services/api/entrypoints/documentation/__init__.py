@@ -8,8 +8,9 @@ from pydantic_core import to_json
 
 from contracts.problems import CATALOGUE, PROBLEM_BASE, Problem, problem
 from services.api.domain import PUBLIC, refusal
-from services.api.entrypoints.documentation.openapi import SEGMENTS, Json, document
+from services.api.entrypoints.documentation.openapi import SEGMENTS, document
 from services.api.entrypoints.documentation.page import BASE, Pages
+from services.api.entrypoints.documentation.parameters import Json
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import JSON, OK, Response
@@ -42,7 +43,7 @@ def _describes(described: Sequence[Route], segment: str | None, pages: Pages) ->
         return document(described, segment)
 
     # Made when first asked for: it takes a good part of a second.
-    as_json, as_page = cache(lambda: to_json(made())), cache(lambda: pages.api(made()))
+    as_json, as_page = cache(lambda: to_json(made())), cache(lambda: pages.api(made(), segment))
 
     async def describe(request: Request, _: Parts) -> Response:
         """Return the OpenAPI document, or a page where the client prefers HTML."""

@@ -6,7 +6,9 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from contracts.problems import PROBLEM_BASE, Problem
-from services.api.entrypoints.documentation.openapi import SEGMENTS, Json
+from services.api.entrypoints.documentation.open_points import TITLE, open_points
+from services.api.entrypoints.documentation.openapi import INTRODUCTION, SEGMENTS
+from services.api.entrypoints.documentation.parameters import Json
 
 BASE: Final = "/documentation"
 
@@ -41,12 +43,16 @@ class Pages:
         )
         self._templates.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False}
 
-    def api(self, document: Json) -> bytes:
-        """Return an OpenAPI document as a page."""
+    def api(self, document: Json, segment: str | None = None) -> bytes:
+        """Return an OpenAPI document, of one segment or of all, as a page."""
         return self._page(
             "api.html.j2",
             title=document["info"]["title"],
             document=document,
+            introduction=INTRODUCTION,
+            points_title=TITLE,
+            points=open_points(segment),
+            examples=document["components"]["examples"],
             words=_WORDS,
             problem_base=PROBLEM_BASE,
         )

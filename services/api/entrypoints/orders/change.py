@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from contracts.messages.orders import COMMANDS, OrderMessage
+from contracts.messages.orders import COMMANDS, ChangeCommand, OrderMessage
 from contracts.order_id import LONGEST_ID
 from contracts.problems import FieldProblem
 from services.api.domain import Client, Command, refusal
@@ -45,6 +45,8 @@ async def change(
         client.is_unrestricted or await parts.orders.is_visible(order_id, client)
     ):
         raise refusal("order-not-found")
+    if ignored and isinstance(message, ChangeCommand):
+        message = message.model_copy(update={"ignored_fields": tuple(ignored)})
     command = Command(SERVICE, message.type, COMMANDS, order_id, message.data(), order_id)
 
     def build(_: UUID) -> Command:
@@ -61,6 +63,19 @@ def refuse_outside(client: Client, *, store_id: str | None, market_id: str | Non
     """
     if not client.sees(store_id=store_id, market_id=market_id):
         raise refusal("forbidden", "This client may not have orders of this store and market.")
+
+
+def refuse_moving(client: Client, *, store_id: str | None, market_id: str | None) -> None:
+    """Let nobody move an order that they see outside their scope; None moves nothing.
+
+    :raises Refusal: forbidden (decided 13.4)
+    """
+    # A scope is a store's and a market's; what is not sent is in it already.
+    if not (
+        (store_id is None or client.stores is None or store_id.casefold() in client.stores)
+        and (market_id is None or client.markets is None or market_id.casefold() in client.markets)
+    ):
+        raise refusal("forbidden", "This client may not move an order to that store and market.")
 
 
 def if_match(request: Request) -> tuple[int, ...] | None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from contracts.fields import ListOf
-from contracts.messages.orders import PutPayments
+from contracts.messages.orders import AddPayments, PutPayments
 from contracts.order import Order
 from contracts.payment import Payment
 from services.api.entrypoints.orders.change import CHANGES, change, if_match
@@ -28,7 +28,36 @@ async def put_payments(request: Request, parts: Parts) -> Response:
     return await change(message, request, parts, raw, ignored=parsed.ignored)
 
 
+async def add_payments(request: Request, parts: Parts) -> Response:
+    """Add payments to the order; returns the order.
+
+    A payment whose id is there already replaces that one; one without an id is always added. PUT
+    is deprecated and does the same as POST.
+    """
+    parsed, raw = await request.parsed(Payments, strict=parts.strict)
+    message = AddPayments(
+        order_id=request.parameters["orderId"],
+        payments=tuple(parsed.value),
+        user=request.client.id,
+        origin=f"{request.method} {request.path}",
+        if_match=if_match(request),
+    )
+    return await change(message, request, parts, raw, ignored=parsed.ignored)
+
+
 ROUTES: Final = (
+    *(
+        Route(
+            method=method,
+            path="/api/Orders/{orderId}/AddPayments",
+            handler=add_payments,
+            requires="OrderAdmin",
+            body=Payments,
+            answer=Order,
+            problems=(*CHANGES, "amount-too-large", "too-many-entries"),
+        )
+        for method in ("POST", "PUT")
+    ),
     Route(
         method="PUT",
         path="/api/Orders/{orderId}/PutPayments",
@@ -36,6 +65,6 @@ ROUTES: Final = (
         requires="OrderAdmin",
         body=Payments,
         answer=Order,
-        problems=CHANGES,
+        problems=(*CHANGES, "amount-too-large"),
     ),
 )

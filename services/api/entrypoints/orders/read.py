@@ -6,21 +6,28 @@ from contracts.order import Order
 from services.api.domain import refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
-from services.api.entrypoints.response import NOT_MODIFIED, OK, Response, etag
+from services.api.entrypoints.response import NOT_MODIFIED, OK, Header, Response, etag
 from services.api.entrypoints.routing import Route
+from services.api.queries.orders import FoundOrder
 
 
 async def get_order(request: Request, parts: Parts) -> Response:
     """Return one order, with its version as ETag."""
-    id_ = request.parameters["id"]
-    found = await parts.orders.get(id_, request.client)
+    return answer(await parts.orders.get(request.parameters["id"], request.client), request)
+
+
+def answer(found: FoundOrder | None, request: Request, *headers: Header) -> Response:
+    """Return the order, or say that it is the one that the client has already.
+
+    :raises Refusal: order-not-found
+    """
     if found is None:
         raise refusal("order-not-found")
     tag = etag(found.version)
     known = request.headers.get(b"if-none-match", b"")
     if tag[1] in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
-        return Response(NOT_MODIFIED, headers=(tag,))
-    return Response(OK, found.body, (tag,))
+        return Response(NOT_MODIFIED, headers=(tag, *headers))
+    return Response(OK, found.body, (tag, *headers))
 
 
 ROUTES: Final = (
@@ -30,6 +37,7 @@ ROUTES: Final = (
         handler=get_order,
         requires="OrderRead",
         answer=Order,
+        tagged=True,
         problems=("order-not-found",),
     ),
 )

@@ -89,6 +89,7 @@ ROUTES: Final = (
         requires="OrderAdmin",
         body=UpdateStatusPatch,
         answer=WorkflowExecutionResult,
+        tagged=True,
         problems=(
             "order-not-found",
             "unknown-status",

@@ -62,7 +62,7 @@ async def _look(
     now = clock.now()
     await check_stock(database, findings)
     await check_orders(database, findings, configuration=configuration, now=now)
-    await check_events(database, findings)
+    await check_events(database, findings, configuration=configuration, now=now)
     await check_leaving(database, findings, now=now)
     await check_deliveries(database, findings, now=now)
     return findings.result()

@@ -14,7 +14,8 @@ _AT_ONCE: Final = 2000
 _ENTRY: Final = timedelta(seconds=5)
 """How long after its creation, at most, an endpoint takes part: it is stored in that time."""
 _PATIENCE: Final = 10 * LATE
-_DELIVERY: Final[Bson] = {"orderId": 1, "sequence": 1, "endpointId": 1}
+_END: Final = "order.deleted"
+_DELIVERY: Final[Bson] = {"orderId": 1, "sequence": 1, "endpointId": 1, "eventType": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ async def _sent(
     database: Database, versions: Sequence[Bson], findings: Findings
 ) -> Mapping[tuple[str, int], dict[str, int]]:
     """Return how many deliveries there are of each of these versions, by endpoint."""
-    wanted = {(one["orderId"], one["version"]) for one in versions}
+    wanted = {(one["orderId"], one["version"]): one["type"] for one in versions}
     sent: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
     number = 0
     for ids in _chunks(sorted({order_id for order_id, _ in wanted}), 500):
@@ -103,8 +104,10 @@ async def _sent(
         while batch := await cursor.to_list(_AT_ONCE):
             for one in batch:
                 key, endpoint = (one["orderId"], one["sequence"]), one["endpointId"]
-                # An order may go on in the next batch of versions.
-                if key in wanted:
+                # An order may go on in the next batch of versions; and what told of the end of
+                # another with the same id is none of its deliveries.
+                kind = wanted.get(key)
+                if kind is not None and (kind == _END or one["eventType"] != _END):
                     sent[key][endpoint] = sent[key].get(endpoint, 0) + 1
                     number += 1
     findings.checked("deliveries", number)

@@ -25,6 +25,7 @@ _ORDER: Final[Bson] = {
     "run.deadline": 1,
     "run.waitingFor": 1,
     "order.version": 1,
+    "order.modified": 1,
     "order.status": 1,
     "order.orderType": 1,
     "order.orderForm.lineItems.lineItemId": 1,
@@ -99,7 +100,7 @@ def _check(
     findings.checked("payments", len(beside.operations))
     for operation in beside.operations:
         _check_operation(operation, findings, now=now)
-    if version and beside.last is None:
+    if version and beside.last is None and not _may_be_gone(order, configuration, now):
         findings.differs("version-missing", order_id=id_, expected=version)
     if run is not None:
         # What a run does is in several hands until it ends; what is due is checked all the same.
@@ -120,6 +121,12 @@ def _check(
     check_payments(id_, order, beside.operations, findings)
     if _holds_nothing(order, beside.last, configuration):
         _check_closed(id_, beside, findings)
+
+
+def _may_be_gone(order: Bson, configuration: Configuration, now: datetime) -> bool:
+    """Whether the order's last change is so long ago that its history may have expired."""
+    kept, modified = configuration.order_settings.version_retention_days, order.get("modified")
+    return kept is not None and modified is not None and modified < now - timedelta(kept)
 
 
 def _check_operation(operation: Bson, findings: Findings, *, now: datetime) -> None:

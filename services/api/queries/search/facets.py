@@ -1,0 +1,105 @@
+"""Facets: how many of the orders found have each value (domain 4.3)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from contracts import terms
+from contracts.order_search import Facet, FacetValue
+from contracts.settings import Configuration
+from contracts.terms import APART, BETWEEN
+from services.chassis.mongo import Bson
+
+KINDS: Final = (
+    "status",
+    "orderType",
+    "market",
+    "store",
+    "salesChannel",
+    "tags",
+    "shippingMethodName",
+    "paymentMethodName",
+    "discount",
+)
+"""The facets that every search has, in the order of the answer."""
+
+MOST_VALUES: Final = 250
+"""Values of one facet that are answered, the most frequent."""
+_MOST_COUNTED: Final = 10_000
+_MARKET: Final = f"market{APART}"
+_PROPERTY: Final = "@"
+"""What a property's kind begins with, so that one called `status` is another facet."""
+
+
+def counting(match: Bson, properties: Sequence[str]) -> list[Bson]:
+    """Return the pipeline that counts the values of the orders that fit.
+
+    :param properties: the keys of those properties that are counted too
+    """
+    each: object = {"$split": [f"${terms.FACETS}", BETWEEN]}
+    if properties:
+        each = {"$concatArrays": [each, _property_values(properties)]}
+    return [
+        {"$match": match},
+        {"$project": {"_id": 0, "each": each}},
+        {"$unwind": "$each"},
+        {"$group": {"_id": "$each", "count": {"$sum": 1}}},
+        # Of two that are as frequent those of properties, of which there may be any number, last.
+        {"$sort": {"count": -1, "_id": -1}},
+        {"$limit": _MOST_COUNTED},
+    ]
+
+
+def _property_values(keys: Sequence[str]) -> Bson:
+    """Return the expression for the different values that an order has of these properties."""
+    # Not $filter with $$item.key in keys: a name with a dollar would be taken for a variable.
+    wanted = {
+        "$filter": {
+            "input": {"$ifNull": ["$order.properties", []]},
+            "as": "one",
+            "cond": {"$in": ["$$one.key", [{"$literal": key} for key in keys]]},
+        }
+    }
+    value = {"$ifNull": ["$$one.value", ""]}
+    named = {"$concat": [_PROPERTY, "$$one.key", APART, value]}
+    return {"$setUnion": [{"$map": {"input": wanted, "as": "one", "in": named}}]}
+
+
+def facets(
+    counted: Iterable[Bson], properties: Sequence[str], configuration: Configuration
+) -> list[Facet]:
+    """Return the facets in their order, each with its values, the most frequent first."""
+    kinds = {kind: kind for kind in KINDS} | {_PROPERTY + key: key for key in properties}
+    values: dict[str, list[FacetValue]] = {kind: [] for kind in kinds}
+    for one in sorted(counted, key=lambda one: (-one["count"], one["_id"])):
+        kind, _, value = one["_id"].partition(APART)
+        if kind in values and len(values[kind]) < MOST_VALUES:
+            name = _display_name(kind, value, configuration)
+            values[kind].append(FacetValue(name=name, value=value, count=one["count"]))
+    return [Facet(facet_type=kinds[kind], facets=found) for kind, found in values.items()]
+
+
+def total_of(counted: Iterable[Bson]) -> int:
+    """Return how many orders were counted: each has one market."""
+    return sum(one["count"] for one in counted if one["_id"].startswith(_MARKET))
+
+
+def _display_name(kind: str, value: str, configuration: Configuration) -> str:
+    """Return how people call it; the value itself where the settings know no better."""
+    match kind:
+        case "market":
+            market = configuration.market(value)
+            return (market.name if market is not None else None) or value
+        case "store":
+            store = configuration.store(value)
+            return (store.name if store is not None else None) or value
+        case "status":
+            return next(_status_names(value, configuration), value)
+        case _:
+            return value
+
+
+def _status_names(value: str, configuration: Configuration) -> Iterator[str]:
+    for kind in configuration.order_types:
+        status = kind.status(value)
+        if status is not None and status.display_name:
+            yield status.display_name

@@ -1,0 +1,132 @@
+"""The one compiler of searches: what a client asks for, within its scope, in MongoDB's words."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+from typing import Final
+
+from pymongo import IndexModel
+
+from contracts import terms
+from contracts.fields import LONGEST_LIST
+from contracts.note import PropertyItem
+from contracts.order_search import OrderFilter
+from contracts.settings import Configuration
+from contracts.terms import GROUPS, KEYS, LIVE, name_term, pair
+from services.api.domain import Client
+from services.api.queries.search.conditions import Asked, any_of, every, having, picks
+from services.api.queries.search.table import (
+    FILTERS,
+    RANGES,
+    TOGETHER,
+    modified,
+    payments,
+    said,
+)
+from services.chassis.mongo import Bson
+
+INDEXES: Final = (
+    # A group from its newest order on, so that a page of it is read without sorting it.
+    IndexModel([(GROUPS, 1), ("order.created", -1), ("_id", -1)]),
+    IndexModel([(KEYS, 1)]),
+    # What changed lately; and `late`, which few orders have (services/decisions/0008).
+    IndexModel([("order.modified", -1), ("_id", -1)]),
+    IndexModel([(terms.LATE, 1)], sparse=True),
+    # Any part of a customer's name: all names are looked through, but not the orders.
+    IndexModel([(terms.NAME, 1), ("_id", 1)]),
+)
+"""What the filters below and the sort orders need; `secretKeyHash` has an index of its own."""
+
+_DELETED: Final = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which orders are wanted, as a filter of MongoDB.
+
+    :param match: fits them and no others
+    :param paged: the same, said so that their newest can be found without looking at all of them
+    """
+
+    match: Bson
+    paged: Bson
+
+
+def compiled(
+    search: OrderFilter,
+    client: Client,
+    *,
+    now: datetime,
+    configuration: Configuration,
+    until: datetime | None = None,
+) -> Query:
+    """Return the orders that this search finds for this client.
+
+    :param until: orders that changed after it are left out, where `modifiedFrom` is given
+    """
+    spaces = _spaces(search)
+    asked = Asked(spaces, now, configuration)
+    conditions = [*_scope(client, asked), *_conditions(search, asked, until)]
+    live = having(GROUPS, [LIVE], asked)
+    found_by_group = any(picks(one, GROUPS) for one in conditions)
+    found_by_term = found_by_group or any(picks(one, KEYS) for one in conditions)
+    match = conditions if found_by_term else [*conditions, live]
+    paged = match if found_by_group or not found_by_term else [*match, live]
+    return Query(every(match), every(paged))
+
+
+def _scope(client: Client, asked: Asked) -> Iterator[Bson]:
+    """Yield what keeps the client within its stores and markets (decided 13.4)."""
+    if client.stores is not None:
+        yield any_of(GROUPS, terms.STORE, name_term)(sorted(client.stores), asked)
+    if client.markets is not None:
+        yield any_of(GROUPS, terms.MARKET, name_term)(sorted(client.markets), asked)
+
+
+def _conditions(search: OrderFilter, asked: Asked, until: datetime | None) -> Iterator[Bson]:
+    together = _store_and_status(search, asked)
+    if together is not None:
+        yield together
+    for member, condition in FILTERS.items():
+        value = getattr(search, member)
+        if member in TOGETHER and together is not None:
+            continue
+        if value and not _is_empty(value):  # what is false restricts nothing either
+            yield condition(value, asked)
+    for member, between in RANGES.items():
+        since, to = getattr(search, f"{member}_from"), getattr(search, f"{member}_to")
+        if since is not None or to is not None:
+            yield between((since, to), asked)
+    yield from modified(search, until)
+    yield from payments(search, asked)
+
+
+def _store_and_status(search: OrderFilter, asked: Asked) -> Bson | None:
+    """Return what filters by stores and statuses at once; None where they are not both asked for.
+
+    Then they are counted in the index; of two terms MongoDB looks one up, and reads the orders.
+    """
+    lists = (search.selected_stores or (), search.selected_statuses or ())
+    stores, statuses = ([name for name in names if name.strip()] for names in lists)
+    pairs = [pair(store, status) for store, status in product(stores, statuses)]
+    if not 0 < len(pairs) <= LONGEST_LIST:
+        return None
+    return any_of(GROUPS, terms.STORE_AND_STATUS, name_term)(pairs, asked)
+
+
+def _spaces(search: OrderFilter) -> Sequence[str]:
+    """Return where to look: deleted orders are found by their status alone (domain 3 no. 25)."""
+    statuses = {status.casefold() for status in search.selected_statuses or ()}
+    if _DELETED not in statuses:
+        return ("",)
+    return (terms.HIDDEN,) if statuses == {_DELETED} else ("", terms.HIDDEN)
+
+
+def _is_empty(value: object) -> bool:
+    """Say whether there is nothing in it: no text, nothing said of a property, only such things."""
+    if isinstance(value, list):
+        return all(_is_empty(one) for one in value)
+    if isinstance(value, str):
+        return not value.strip()
+    return isinstance(value, PropertyItem) and not said(value)

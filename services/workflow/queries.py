@@ -1,0 +1,74 @@
+"""The indexes behind the reads of orders that are more than get-by-id, and what removes versions.
+
+MongoDB builds an index beside the writes of a live collection, and one that is there is left alone;
+one that is sparse costs an order nothing that lacks the member.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from pymongo import UpdateOne
+
+from contracts.stored import order_model
+from contracts.terms import GROUPS, LATE
+from services.chassis.mongo import Bson, Database
+from services.workflow.domain.find import found_by
+from services.workflow.domain.order import OrderDocument, VersionDocument
+
+_AT_ONCE: Final = 200
+_TICK: Final = timedelta(milliseconds=1)
+
+
+async def prepare(database: Database) -> None:
+    """Create what orders are found by: their cart, their secret key; versions go when they expire.
+
+    The api finds them so (S0, get order by cart id, get order by secret key).
+    """
+    orders = database[OrderDocument.collection]
+    await orders.create_index("order.orderForm.cartId", sparse=True)
+    await orders.create_index("secretKeyHash", sparse=True)
+    versions = database[VersionDocument.collection]
+    await versions.create_index("expires", sparse=True, expireAfterSeconds=0)
+
+
+async def fill_in(database: Database) -> None:
+    """Let searches find the orders that were stored before there were any; harmless to repeat.
+
+    Orders that change meanwhile are left alone: who changes them writes it too.
+    """
+    orders = database[OrderDocument.collection]
+    while found := await orders.find({GROUPS: None}).limit(_AT_ONCE).to_list(None):
+        updates = [
+            UpdateOne(
+                {"_id": one["_id"], "revision": one["revision"]},
+                {"$set": found_by(order_model(one["order"]))},
+            )
+            for one in found
+        ]
+        await orders.bulk_write(updates, ordered=False)
+
+
+async def mark_late(database: Database, ids: Collection[str], since: datetime | None) -> None:
+    """Let the next reads of changes find those orders that one before should have seen.
+
+    An order's `modified` is the time of its batch, but it is visible only when that is committed.
+    If the api has answered all changes up to a time after `modified` meanwhile, whoever asked goes
+    on from there: so the order gets a later time to be found by (services/decisions/0008).
+
+    :param since: `modified` of what changed; None if it is not known
+    """
+    reads, orders = database["delta_reads"], database[OrderDocument.collection]
+    read: Bson = {} if since is None else {"read": {"$gte": since}}
+    while (last := await reads.find_one(read, {"read": 1}, sort=[("read", -1)])) is not None:
+        late = last["read"] + _TICK
+        unseen: Bson = {
+            "_id": {"$in": list(ids)},
+            "order.modified": {"$lt": late},
+            LATE: {"$not": {"$gte": late}},
+        }
+        found = await orders.update_many(unseen, {"$set": {LATE: late}})
+        if not found.modified_count:
+            return
+        # The mark became visible after its time too: was there another read in between?
+        read = {"read": {"$gte": late}}

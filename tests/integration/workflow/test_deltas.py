@@ -1,0 +1,176 @@
+"""Reads of changes while orders change: none is missed, whatever races with what."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic_core import from_json
+
+from contracts.order_search import OrderSearch
+from contracts.settings import DEFAULT
+from services.api.queries.search import Page, Searches
+from services.chassis.clock import Clock
+from services.workflow.queries import fill_in, mark_late
+from tests.builders import an_order
+from tests.integration.api.found import EVERYTHING, a_body, keep
+from tests.integration.workflow.conftest import Workflow
+
+TAKE = 7
+
+
+@pytest.fixture(scope="module")
+async def searches(workflow: Workflow) -> Searches:
+    searches = Searches(workflow.db, secret="s" * 32)
+    await searches.prepare()
+    return searches
+
+
+class Poller:
+    """Somebody who asks for what changed in a store since the last time, page by page."""
+
+    def __init__(self, searches: Searches, store: str) -> None:
+        self.seen: dict[str, int] = {}
+        self.reads = 0
+        self._searches = searches
+        self._store = store
+        self._client = replace(EVERYTHING, id=uuid4().hex)
+        self._clock = Clock()
+
+    async def poll(self, since: datetime, after_page: Callable[[], Any] | None = None) -> datetime:
+        """Read all that changed since then; return the latest `modified` that was answered."""
+        search = OrderSearch(
+            selected_stores=[self._store], modified_from=since, take=TAKE, disable_facets=True
+        )
+        total, read, last = 1, 0, since
+        while read < total:
+            found = await self._searches.find(
+                search,
+                Page(read, TAKE),
+                self._client,
+                now=self._clock.now(),
+                configuration=DEFAULT,
+            )
+            total, read = found.total, read + TAKE
+            for order in map(from_json, found.orders):
+                # A new order has no version until its first run has ended.
+                version = order.get("version", 0)
+                self.seen[order["id"]] = max(version, self.seen.get(order["id"], 0))
+                last = max(last, datetime.fromisoformat(order["modified"]))
+            if after_page is not None:
+                await after_page()
+        self.reads += 1
+        return last
+
+    async def by_what_was_answered(self, begin: datetime, stop: asyncio.Event) -> None:
+        since = begin
+        while not stop.is_set():
+            since = await self.poll(since)
+        await self.poll(since)
+
+    async def by_the_clock(self, begin: datetime, stop: asyncio.Event) -> None:
+        since = begin
+        while not stop.is_set():
+            asked = self._clock.now()
+            await self.poll(since)
+            since = asked
+        await self.poll(since)
+
+
+class TestChanges:
+    async def test_are_all_seen_while_orders_are_written(
+        self, workflow: Workflow, searches: Searches
+    ) -> None:
+        store, begin, stop = uuid4().hex, Clock().now(), asyncio.Event()
+        answered, clocked = Poller(searches, store), Poller(searches, store)
+        polling = asyncio.gather(
+            answered.by_what_was_answered(begin, stop), clocked.by_the_clock(begin, stop)
+        )
+
+        async def life(number: int) -> None:
+            order = an_order(id=f"D{store[:6]}-{number}", store_id=store)
+            await workflow.placed(order)
+            for status in ("InProgress", "PackedAndReady", "InProgress"):
+                await workflow.entered(order.id, status)
+
+        await asyncio.gather(*(life(number) for number in range(60)))
+        stop.set()
+        await polling
+
+        stored = await workflow.db["orders"].find({"order.storeId": store}).to_list(None)
+        versions = {one["_id"]: one["version"] for one in stored}
+        assert len(versions) == 60
+        assert answered.reads > 5
+        assert clocked.reads > 5
+        assert answered.seen == versions
+        assert clocked.seen == versions
+
+    async def test_that_become_visible_after_a_read_are_found_by_the_next(
+        self, workflow: Workflow, searches: Searches
+    ) -> None:
+        store, begin = uuid4().hex, Clock().now() - timedelta(seconds=1)
+        poller = Poller(searches, store)
+        body = a_body(f"L{store[:8]}", {"storeId": store, "modified": begin, "version": 1})
+        asked = Clock().now()
+        await poller.poll(begin)
+
+        await keep(workflow.db, body)
+        missed = dict(poller.seen)
+        await mark_late(workflow.db, [body["id"]], begin)
+        await poller.poll(asked)
+
+        assert missed == {}
+        assert poller.seen == {body["id"]: 1}
+
+    async def test_are_of_one_moment_on_all_pages(
+        self, workflow: Workflow, searches: Searches
+    ) -> None:
+        store, begin = uuid4().hex, Clock().now()
+        names = [f"P{store[:6]}-{number:02}" for number in range(3 * TAKE)]
+        bodies = [
+            a_body(
+                name,
+                {
+                    "storeId": store,
+                    "version": 1,
+                    "modified": begin,
+                    "created": begin + timedelta(seconds=place),
+                },
+            )
+            for place, name in enumerate(names)
+        ]
+        await keep(workflow.db, *bodies)
+        poller = Poller(searches, store)
+
+        async def leave() -> None:
+            """Take the newest orders out of the list, so that all others move up."""
+            gone = names[-TAKE:]
+            await workflow.db["orders"].delete_many({"_id": {"$in": gone}})
+
+        await poller.poll(begin, leave)
+
+        assert set(poller.seen) == set(names)
+
+
+class TestOrdersFromBefore:
+    async def test_are_found_once_they_were_filled_in(
+        self, workflow: Workflow, searches: Searches
+    ) -> None:
+        store, orders = uuid4().hex, workflow.db["orders"]
+        await keep(workflow.db, *(a_body(f"{n}-{store}", {"storeId": store}) for n in range(201)))
+        gone = {"groups": "", "keys": "", "facets": "", "name": ""}
+        await orders.update_many({"order.storeId": store}, {"$unset": gone})
+        search = OrderSearch(selected_stores=[store])
+
+        async def count() -> int:
+            now = Clock().now()
+            return await searches.count(search, EVERYTHING, now=now, configuration=DEFAULT)
+
+        before = await count()
+        await fill_in(workflow.db)
+
+        assert before == 0
+        assert await count() == 201

@@ -1,0 +1,125 @@
+"""The compiler of searches: nothing that a client sends becomes more than a value."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.note import PropertyItem
+from contracts.order_search import OrderFilter
+from contracts.settings import DEFAULT
+from services.api.domain import Client
+from services.api.queries.search.filters import INDEXES, compiled
+from services.api.queries.search.table import FILTERS, RANGES
+
+NOW = datetime(2026, 6, 15, tzinfo=UTC)
+ALL = Client("owner", frozenset({"OrderRead"}), None, None, 1)
+NASTY = st.text(min_size=1, max_size=20) | st.sampled_from(["$where", "$ne", "a.b", ".*", "^#live"])
+OPERATORS = {
+    *("$and", "$or", "$in", "$nin", "$gte", "$lte", "$eq", "$elemMatch", "$regex"),
+}
+PATHS = {
+    *("_id", "groups", "keys", "name", "late", "secretKeyHash"),
+    *("order.created", "order.modified", "order.completed", "order.customerNumber"),
+    *("order.properties", "order.orderForm.payments"),
+    *("key", "value", "keyGroup", "valueType"),
+}
+
+TEXTS = [name for name, one in OrderFilter.model_fields.items() if one.annotation == str | None]
+LISTS = [name for name in FILTERS if "list[str]" in str(OrderFilter.model_fields[name].annotation)]
+
+
+def match(search: OrderFilter, client: Client = ALL) -> dict[str, Any]:
+    return compiled(search, client, now=NOW, configuration=DEFAULT).match
+
+
+def names(value: object) -> Iterator[str]:
+    """Yield every name of a member, however deep."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from names(inner)
+
+
+class TestValues:
+    @given(NASTY, st.sampled_from(TEXTS))
+    def test_of_texts_never_become_names(self, text: str, member: str) -> None:
+        found = match(OrderFilter.model_validate({member: text}))
+
+        assert set(names(found)) <= OPERATORS | PATHS
+
+    @given(st.lists(NASTY, min_size=1, max_size=3), st.sampled_from(LISTS))
+    def test_of_lists_never_become_names(self, texts: list[str], member: str) -> None:
+        found = match(OrderFilter.model_validate({member: texts}))
+
+        assert set(names(found)) <= OPERATORS | PATHS
+
+    @given(NASTY, NASTY)
+    def test_of_properties_never_become_names(self, key: str, value: str) -> None:
+        items = [
+            PropertyItem(key=key, value=value),
+            PropertyItem(key=key),
+            PropertyItem(value=value),
+        ]
+
+        found = match(OrderFilter(properties=items))
+
+        assert set(names(found)) <= OPERATORS | PATHS
+
+
+class TestScope:
+    def test_restricts_every_search(self) -> None:
+        client = replace(ALL, stores=frozenset({"oslo"}), markets=frozenset({"nor", "swe"}))
+
+        found = match(OrderFilter(email="a@b"), client)
+
+        assert found == {
+            "$and": [
+                {"groups": "#store oslo"},
+                {"groups": {"$in": ["#market nor", "#market swe"]}},
+                {"keys": "#email a@b"},
+            ]
+        }
+
+    def test_of_nothing_finds_nothing(self) -> None:
+        client = replace(ALL, stores=frozenset())
+
+        assert match(OrderFilter(), client) == {"groups": {"$in": []}}
+
+
+class TestSearch:
+    def test_for_nothing_finds_all_that_is_not_deleted(self) -> None:
+        assert match(OrderFilter()) == {"groups": "#live"}
+
+    def test_looks_where_deleted_orders_are_only_when_asked_for_them(self) -> None:
+        deleted = match(OrderFilter(selected_statuses=["DELETED"], email="a"))
+        both = match(OrderFilter(selected_statuses=["New", "Deleted"]))
+
+        assert deleted == {"$and": [{"groups": "~#status deleted"}, {"keys": "~#email a"}]}
+        assert both == {
+            "groups": {
+                "$in": ["#status new", "~#status new", "#status deleted", "~#status deleted"]
+            }
+        }
+
+    def test_finds_the_newest_of_many_without_looking_at_all(self) -> None:
+        query = compiled(OrderFilter(search_text="shirt"), ALL, now=NOW, configuration=DEFAULT)
+
+        assert query.match == {"keys": {"$regex": "^shirt"}}
+        assert query.paged == {"$and": [query.match, {"groups": "#live"}]}
+
+    @pytest.mark.parametrize("member", [*FILTERS, *RANGES])
+    def test_filters_by_members_that_exist(self, member: str) -> None:
+        members = OrderFilter.model_fields
+
+        assert member in members or {f"{member}_from", f"{member}_to"} <= members.keys()
+
+    def test_needs_few_indexes(self) -> None:
+        assert len(INDEXES) == 5
