@@ -39,7 +39,9 @@ def about(body: Json, order_id: str) -> Json:
     return body
 
 
-async def change(world: World, method: str, path: str, order_id: str) -> Answer:
+async def change(
+    world: World, method: str, path: str, order_id: str, *, match: str = "*"
+) -> Answer:
     body = example_of(method, path)
     if path.endswith("PatchLineItemIds"):
         mapping = {"oldLineItemId": "1", "newLineItemId": "9"}
@@ -50,7 +52,8 @@ async def change(world: World, method: str, path: str, order_id: str) -> Answer:
         body = [{**line, "lineItemId": f"8{at}"} for at, line in enumerate(body)]
     elif path.endswith(("PatchUpdateOrderLines", "AddOrderLineProperties")):
         body = [{"lineItemId": "1", "properties": [{"key": "k", "value": "v"}]}]
-    return await world.shop(method, path.format(orderId=order_id), about(body, order_id))
+    target, headers = path.format(orderId=order_id), {"if-match": match}
+    return await world.shop(method, target, about(body, order_id), headers=headers)
 
 
 async def each(world: World, order_id: str) -> Mapping[tuple[str, str], Answer]:
@@ -76,6 +79,15 @@ class TestEveryChange:
         refused = {way: (one.status, one.problem) for way, one in said.items() if one.status != 200}
         assert refused == dict.fromkeys(
             [way for way in CHANGES if way[1] not in EVEN_READ_ONLY], (400, "order-read-only")
+        )
+
+    async def test_of_a_version_that_has_passed_is_412(self, world: World) -> None:
+        order_id = (await world.placed(an_order(paid=True)))["id"]
+
+        said = {way: await change(world, *way, order_id, match='"7"') for way in CHANGES}
+
+        assert {way: (one.status, one.problem) for way, one in said.items()} == dict.fromkeys(
+            CHANGES, (412, "precondition-failed")
         )
 
     async def test_of_an_order_whose_run_waits_is_409_and_says_when_to_come_back(

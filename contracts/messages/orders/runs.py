@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
 from contracts.message import Message
+from contracts.messages.orders.changes import ChangeCommand
 from contracts.messages.orders.message import COMMANDS, OrderMessage
 from contracts.order import NewOrder, Order
 from contracts.payment import Payment
@@ -135,18 +136,15 @@ class ImportOrders(OrderMessage):
         return to_json(named)[:-1] + b',"orders":[' + b",".join(orders) + b"]}"
 
 
-class UpdateOrderStatus(OrderMessage):
+class UpdateOrderStatus(ChangeCommand):
     """Set a status and run its workflow (S3, update order status)."""
 
     type: ClassVar[str] = "orders.update_order_status"
-    topic: ClassVar[str] = COMMANDS
 
     status: str
     skip_run_workflow: bool = False
-    user: str
     user_id: str | None = None
     """Recorded on the change instead of `user` when the client names somebody."""
-    origin: str
 
 
 class StepFinished(OrderMessage):

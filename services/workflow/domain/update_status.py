@@ -8,7 +8,7 @@ from contracts.settings import Configuration, OrderStatus, OrderType
 from services.chassis.outcomes import Refused
 from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import delivered, enter, pricing
-from services.workflow.domain.changing import free
+from services.workflow.domain.changing import admitted
 from services.workflow.domain.order import DELETED, OrderDocument, Run
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress, start
@@ -24,13 +24,10 @@ def update_status(
 ) -> Progress:
     """Set the status and run its workflow, unless the command says to skip it.
 
-    :raises Refused: order-not-found, order-queued, order-locked, order-read-only, unknown-status,
-        status-not-available
+    :raises Refused: as `admitted` says; unknown-status, status-not-available
     """
-    document = free(document)
+    document = admitted(document, command)
     order = document.order
-    if order.is_read_only:
-        raise Refused(problem("order-read-only"))
     kind = configuration.order_type(order.order_type)
     status = allowed(kind, order.status, command.status)
     name = status.name if status is not None else command.status

@@ -10,7 +10,7 @@ from contracts.model import Model
 from contracts.order import Order
 from contracts.problems import FieldProblem
 from services.api.domain import refusal
-from services.api.entrypoints.orders.change import change
+from services.api.entrypoints.orders.change import CHANGES, change, if_match
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import Response
@@ -74,6 +74,7 @@ async def update_status(request: Request, parts: Parts) -> Response:
         user=request.client.id,
         user_id=patch.user_id,
         origin=_UPDATE_STATUS,
+        if_match=if_match(request),
     )
 
     return await change(message, request, parts, raw, ignored=parsed.ignored)
@@ -91,13 +92,9 @@ ROUTES: Final = (
         answer=WorkflowExecutionResult,
         tagged=True,
         problems=(
-            "order-not-found",
+            *CHANGES,
             "unknown-status",
             "status-not-available",
-            "order-queued",
-            "order-read-only",
-            "order-locked",
-            "idempotency-key-reused",
         ),
     ),
 )
