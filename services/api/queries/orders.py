@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from contracts.stored import order_json
+from contracts.stored import plain_order_json
 from services.api.domain import Client
-from services.chassis.mongo import Bson, Database
+from services.chassis.mongo import NUMBERS, Bson, Database
 
 MOST_ALIKE: Final = 100
 """Of so many orders with one cart or secret key, the newest in the client's scope is found."""
@@ -35,14 +35,14 @@ class Orders:
     """The collection `orders`, which the workflow service owns."""
 
     def __init__(self, database: Database) -> None:
-        self._orders = database["orders"]
+        self._orders = database.get_collection("orders", codec_options=NUMBERS)
 
     async def get(self, id_: str, client: Client) -> FoundOrder | None:
         """Return the order; None if there is none in this client's scope."""
         found = await self._orders.find_one({"_id": id_}, {"order": 1, "version": 1})
         if found is None or not _sees(client, found):
             return None
-        return FoundOrder(order_json(found["order"]), found["version"])
+        return FoundOrder(plain_order_json(found["order"]), found["version"])
 
     async def is_visible(self, id_: str, client: Client) -> bool:
         """Tell whether there is such an order in this client's scope."""
@@ -60,7 +60,7 @@ class Orders:
         """Return as JSON, by id, those of the orders that are in this client's scope."""
         cursor = self._orders.find({"_id": {"$in": list(ids)}}, {"order": 1})
         return {
-            found["_id"]: order_json(found["order"])
+            found["_id"]: plain_order_json(found["order"])
             async for found in cursor
             if _sees(client, found)
         }

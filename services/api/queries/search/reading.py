@@ -1,59 +1,27 @@
 """Reading many orders: as they are now, or as they all were at one time."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Final
 
-from bson import Decimal128, Timestamp
-from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from bson import Timestamp
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure
 
 from contracts.stored import plain_order_json
-from services.chassis.mongo import Bson, Database
+from services.chassis.mongo import NUMBERS, Bson, Database
 
 _SNAPSHOT_TOO_OLD: Final = 239
-_REMEMBERED: Final = 50_000
 
 
 class TooOld(Exception):
     """MongoDB does not keep any more what orders were at that time."""
 
 
-class _Numbers(TypeCodec):
-    """Amounts as floats, which is what they are on the wire: that spares a pass over each order."""
-
-    python_type = Decimal
-    bson_type = Decimal128
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, float] = {}
-
-    def transform_python(self, value: Decimal) -> Decimal128:
-        return Decimal128(value)
-
-    def transform_bson(self, value: Decimal128) -> float:
-        known = self._known.get(value.bid)
-        if known is None:
-            if len(self._known) > _REMEMBERED:
-                self._known.clear()
-            known = self._known[value.bid] = float(value.to_decimal())
-        return known
-
-
-_CODEC: Final[CodecOptions[Bson]] = CodecOptions(
-    tz_aware=True,
-    uuid_representation=UuidRepresentation.STANDARD,
-    type_registry=TypeRegistry([_Numbers()]),
-)
-
-
 class Reader:
     """Reads the collection `orders`, which the workflow service owns."""
 
     def __init__(self, database: Database) -> None:
-        self._orders = database.get_collection("orders", codec_options=_CODEC)
+        self._orders = database.get_collection("orders", codec_options=NUMBERS)
 
     async def aggregate(
         self, pipeline: Sequence[Bson], *, at: Timestamp | None = None
