@@ -30,7 +30,7 @@ from services.chassis.dead_letters import DeadLetters
 from services.chassis.http import Outbound
 from services.chassis.kafka import REPLIES, Producer, create_topics
 from services.chassis.mongo import connect, database
-from services.chassis.service import announce, settle_garbage_collector, until_told_to_stop
+from services.chassis.process import announce, settle_garbage_collector, until_told_to_stop
 
 RETRY_SECONDS = 5.0
 log = structlog.get_logger()

@@ -1,15 +1,10 @@
-"""Kafka: topics, the producer, and the subscription that feeds the consumer.
-
-Why FastStream only delivers batches here and never acknowledges:
-services/decisions/0001-one-batch-one-transaction.md.
-"""
+"""Kafka: topics and the producer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     InvalidReplicationFactorError,
@@ -19,8 +14,6 @@ from aiokafka.errors import (
     for_code,
 )
 from aiokafka.partitioner import DefaultPartitioner
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
 
 from contracts.message import Envelope
 from services.chassis.faults import crash_point
@@ -265,49 +258,3 @@ async def _discard(broken: AIOKafkaProducer) -> None:
             sending.cancel()
             await asyncio.wait([sending], timeout=2)
         await broken.client.close()
-
-
-async def _handle_nothing(_: object) -> None:
-    """Stand in for a handler, without which FastStream does not read; see `subscribe`."""
-
-
-class Reader(Protocol):
-    """Who reads what a service listens to, and hears of rebalances."""
-
-    async def read(self, kafka: AIOKafkaConsumer) -> Records:
-        """Wait for records and return a batch of them, or nothing after a while."""
-
-    async def receive(self, records: Records) -> None:
-        """Handle what `read` returned."""
-
-
-def subscribe(
-    broker: KafkaBroker,
-    *,
-    settings: ChassisSettings,
-    group: str,
-    topics: Sequence[str],
-    reader: Reader,
-) -> None:
-    """Have the reader read `topics`, a batch at a time, and commit nothing for it.
-
-    It gets the records of each partition in order and commits offsets itself. FastStream runs the
-    loop and starts it anew if `receive` raises; the batch would be lost, so it must not.
-    """
-    subscriber = broker.subscriber(
-        *(settings.topic_prefix + topic for topic in topics),
-        group_id=settings.topic_prefix + group,
-        group_instance_id=settings.instance or None,
-        batch=True,
-        ack_policy=AckPolicy.MANUAL,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_MESSAGE,
-        session_timeout_ms=15_000,
-        listener=reader,
-    )
-    # FastStream's own way of reading waits and sleeps in turns: long turns delay what comes during
-    # the sleep, short ones cost an idle service 4 % of a core. Its own way of handing over parses
-    # the records first, and throws a whole batch away for one header that is not UTF-8.
-    subscriber.get_msg = reader.read  # type: ignore[method-assign,assignment]
-    subscriber.consume_one = reader.receive  # type: ignore[method-assign,assignment]
-    subscriber(_handle_nothing)

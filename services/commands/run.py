@@ -10,7 +10,7 @@ import structlog
 import typer
 
 from services.chassis import logging
-from services.chassis.service import told_to_stop
+from services.chassis.process import told_to_stop
 from services.chassis.settings import ChassisSettings
 from services.commands import SERVICES
 

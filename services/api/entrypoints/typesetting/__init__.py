@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import typst
-
 from services.api.domain import refusal
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -23,10 +21,6 @@ AT_ONCE: Final = 2
 """Documents set at the same time; typst holds no lock of Python's meanwhile."""
 MOST_WAITING: Final = 64
 """Documents in hand; a request beyond them is refused (S0: 429), so that none waits for long."""
-
-_LONG: Final = 100_000
-"""Characters of data from which on it matters how much memory a document leaves behind."""
-_GENERATIONS: Final = 11
 
 _BY_NAME: Final = {name.replace("-", ""): name for name in NAMES}
 
@@ -71,35 +65,10 @@ class Typesetter:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _set(self, name: str, write: Callable[[], bytes], at: datetime) -> bytes:
-        data, compiler = write().decode(), self._compiler()
-        made = compiler.compile(
-            TEMPLATES / f"{name}.typ",
-            format="pdf",
-            sys_inputs={"data": data},
-            timestamp=int(at.timestamp()),
-        )
-        if not isinstance(made, bytes):
-            raise TypeError("a PDF is one file")
-        if len(data) > _LONG:
-            _forget(compiler)
-        return made
+        # Typst is 7 MB, which only those processes pay that print.
+        from services.api.entrypoints.typesetting.press import Press  # noqa: PLC0415
 
-    def _compiler(self) -> typst.Compiler:
-        """Return this thread's compiler: it may do one thing at a time."""
-        found: typst.Compiler | None = getattr(self._own, "compiler", None)
-        if found is None:
-            more: list[Path] = [self._fonts] if self._fonts else []
-            fonts = typst.Fonts(include_system_fonts=False, font_paths=more)
-            found = self._own.compiler = typst.Compiler(
-                root=TEMPLATES, font_paths=fonts, ignore_system_fonts=True
-            )
-        return found
-
-
-def _forget(compiler: typst.Compiler) -> None:
-    """Have typst let go of what it remembers of a long document.
-
-    It keeps its work for ten documents; ten with a thousand lines each would be 600 MB.
-    """
-    for _ in range(_GENERATIONS):
-        compiler.compile(b"", format="pdf")
+        press: Press | None = getattr(self._own, "press", None)
+        if press is None:
+            press = self._own.press = Press(TEMPLATES, self._fonts)
+        return press.pdf(name, write().decode(), at=at)
