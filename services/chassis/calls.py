@@ -10,7 +10,7 @@ circuit breaker, so it can only hurt itself.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 from contracts.message import Envelope, derived
 from contracts.settings import Configuration
 from services.chassis import metrics
-from services.chassis.claims import LEASE, Claims, Write
+from services.chassis.claims import LEASE, Claims
 from services.chassis.clock import Clock
 from services.chassis.faults import crash_point
 from services.chassis.gateway import Attempt, Gateway, Verdict
@@ -32,7 +32,14 @@ from services.chassis.lanes import MAX_HELD, Held, Lanes
 from services.chassis.mongo import Bson, Database, is_outage
 from services.chassis.store import Store
 from services.chassis.targets import Limits
-from services.chassis.unit_of_work import Batch, Call, Lease, Overtaken, UnitOfWork
+from services.chassis.unit_of_work import (
+    Batch,
+    Call,
+    FinishedCalls,
+    Lease,
+    Overtaken,
+    UnitOfWork,
+)
 
 __all__ = ["Attempt", "Calls", "Gateway", "Limits", "Verdict"]
 
@@ -247,9 +254,7 @@ class Calls:
         )
         verdicts = [(held, self._keep(held, outcome, batch)) for held, outcome in finished]
         answering = bool(batch.outgoing or batch.replies)
-        batch.finished_calls += [
-            self._change(held, verdict, batch, answering=answering) for held, verdict in verdicts
-        ]
+        batch.finished_calls += self._changes(verdicts, batch, answering=answering)
         await store.commit(batch)
         if batch.leaving:
             await self._producer.send(batch.leaving)
@@ -295,19 +300,28 @@ class Calls:
         unit.merge(marked=False)
         return verdict
 
-    def _change(self, held: Held, verdict: Verdict, batch: Batch, *, answering: bool) -> Write:
-        number = held.attempt.number
+    def _changes(
+        self, verdicts: Sequence[tuple[Held, Verdict]], batch: Batch, *, answering: bool
+    ) -> Iterator[FinishedCalls]:
         sender = batch.id if answering else None
-        if verdict.again_at is None:
-            return self._claims.over(held.id, number, answering=sender, now=batch.now)
-        return self._claims.again(
-            held.id,
-            number,
-            verdict.again_at,
-            counted=not verdict.postponed,
-            answering=sender,
-            now=batch.now,
-        )
+        over: dict[int, list[UUID]] = {}
+        for held, verdict in verdicts:
+            number = held.attempt.number
+            if verdict.again_at is None:
+                over.setdefault(number, []).append(held.id)
+                continue
+            again = self._claims.again(
+                held.id,
+                number,
+                verdict.again_at,
+                counted=not verdict.postponed,
+                answering=sender,
+                now=batch.now,
+            )
+            yield FinishedCalls(again, 1)
+        for number, ids in over.items():
+            write = self._claims.over(ids, number, answering=sender, now=batch.now)
+            yield FinishedCalls(write, len(ids))
 
     async def _wake(self, target: str) -> None:
         await self._claims.wake(target, self._clock.now())

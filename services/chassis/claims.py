@@ -14,7 +14,7 @@ from time import time_ns
 from uuid import UUID, uuid4
 
 import structlog
-from pymongo import DeleteOne, UpdateMany, UpdateOne
+from pymongo import DeleteMany, UpdateMany, UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.chassis.mongo import Bson, Database
@@ -23,7 +23,10 @@ LEASE = timedelta(seconds=60)
 BEHIND = timedelta(seconds=1)
 CLAIM_AT_MOST = 500
 
-Write = UpdateOne | DeleteOne
+Write = UpdateOne | UpdateMany | DeleteMany
+
+# Left to itself MongoDB tries out the index of owners too, at every write.
+_BY_ID = "_id_"
 
 log = structlog.get_logger()
 
@@ -119,12 +122,15 @@ class Claims:
 
     # -- what an outcome does ---------------------------------------------------------------------
 
-    def over(self, id_: UUID, attempt: int, *, answering: UUID | None, now: datetime) -> Write:
-        """Return the write that ends a call, if it is still ours and has had this attempt."""
-        mine = self._mine(id_, attempt)
+    def over(
+        self, ids: Sequence[UUID], attempt: int, *, answering: UUID | None, now: datetime
+    ) -> Write:
+        """Return the write that ends those calls that are still ours and have had this attempt."""
+        mine = self._mine({"$in": list(ids)}, attempt)
         if answering is None:
-            return DeleteOne(mine)
-        return UpdateOne(mine, {"$set": {"answered": answering, "at": now + LEASE}})
+            return DeleteMany(mine, hint=_BY_ID)
+        change = {"$set": {"answered": answering, "at": now + LEASE}}
+        return UpdateMany(mine, change, hint=_BY_ID)
 
     def again(  # noqa: PLR0913 - what there is to say
         self,
@@ -142,9 +148,9 @@ class Claims:
             change["$set"] = {"at": at, "owner": None}
         else:
             change["$set"] = {"answered": answering, "again": at, "at": now + LEASE}
-        return UpdateOne(self._mine(id_, attempt), change)
+        return UpdateOne(self._mine(id_, attempt), change, hint=_BY_ID)
 
-    def _mine(self, id_: UUID, attempt: int) -> Bson:
+    def _mine(self, id_: UUID | Bson, attempt: int) -> Bson:
         return {"_id": id_, "owner": self.owner, "attempt": attempt - 1, "answered": None}
 
     async def sent(self, batches: Iterable[UUID]) -> None:

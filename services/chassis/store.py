@@ -123,9 +123,10 @@ class Store:
             database["timers"].delete_many({"_id": {"$in": batch.cancelled}}, session=session)
         if batch.finished_calls:
             result = database[f"{self._service}_calls"].bulk_write(
-                batch.finished_calls, ordered=False, session=session
+                [one.write for one in batch.finished_calls], ordered=False, session=session
             )
-            if result.matched_count + result.deleted_count < len(batch.finished_calls):
+            expected = sum(one.calls for one in batch.finished_calls)
+            if result.matched_count + result.deleted_count < expected:
                 raise Overtaken("calls")
 
     def _remember(self, batch: Batch) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Generic, cast
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
-from pymongo import DeleteOne, UpdateMany, UpdateOne
+from pymongo import DeleteMany, UpdateMany, UpdateOne
 
 from contracts.message import AnyMessage, Envelope, Message, derived
 from contracts.messages.replies import REPLIES, Reply
@@ -76,6 +76,14 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedCalls:
+    """What becomes of calls that were made, and how many of them the write must meet."""
+
+    write: UpdateOne | UpdateMany | DeleteMany
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class Removal:
     """Documents of a kind that go, whether read or not: those that the query finds.
 
@@ -122,7 +130,7 @@ class Batch:
     woken: list[str] = field(default_factory=list)
     leases: list[tuple[Call, Lease]] = field(default_factory=list)
     marks: list[Bson] = field(default_factory=list)
-    finished_calls: list[UpdateOne | DeleteOne] = field(default_factory=list)
+    finished_calls: list[FinishedCalls] = field(default_factory=list)
     dead_letters: list[Bson] = field(default_factory=list)
     everything: dict[type[Document], Sequence[Document]] = field(default_factory=dict)
 
