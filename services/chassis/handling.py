@@ -3,6 +3,7 @@
 The steps and why they stand in this order: services/decisions/0001-one-batch-one-transaction.md.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -194,10 +195,11 @@ class Handling:
             partition=work.envelope.reply_to,
         )
 
-    def _tell(self, outcomes: Iterable[tuple[Work, str]], seconds: float) -> None:
+    def _tell(self, outcomes: Sequence[tuple[Work, str]], seconds: float) -> None:
         rounded = round(seconds, 4)
+        for (name, outcome), count in Counter((work.name, said) for work, said in outcomes).items():
+            metrics.handled.labels(name, outcome).inc(count)
         for work, outcome in outcomes:
-            metrics.handled.labels(work.name, outcome).inc()
             log.info(
                 _LINES[outcome],
                 message=work.name,

@@ -19,10 +19,13 @@ def announce(name: str, url: str) -> None:
 
 
 def settle_garbage_collector() -> None:
-    """Freeze what start-up allocated: it cut the p99 from 23 to 6 ms."""
+    """Freeze what start-up allocated: it cut the p99 from 23 to 6 ms.
+
+    A batch keeps tens of thousands of objects until it ends, which are no garbage.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(100_000, 50, 100)
 
 
 def told_to_stop() -> asyncio.Event:

@@ -58,6 +58,7 @@ class Service:
         after_commit: AfterCommit | None = None,
         clock: Clock | None = None,
         retry_delays: Sequence[float] = RETRY_DELAYS,
+        gather: float = 0,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -110,6 +111,7 @@ class Service:
             ),
             clock=self.clock,
             retry_delays=retry_delays,
+            gather=gather,
         )
         self._broker = broker(settings)
         subscribe(

@@ -32,4 +32,5 @@ def service(
         release=mailer.close,
         clock=clock,
         retry_delays=retry_delays,
+        gather=0.05,
     )

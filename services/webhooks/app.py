@@ -40,4 +40,5 @@ def service(
         release=outbound.close,
         clock=clock,
         retry_delays=retry_delays,
+        gather=0.05,
     )
