@@ -17,10 +17,11 @@ from contracts.message import Message
 from contracts.problems import problem
 from services.chassis.calls import Attempt, Gateway, Limits, Verdict
 from services.chassis.clock import Clock
-from services.chassis.consumer import RETRY_DELAYS, Table
+from services.chassis.consumer import Table
 from services.chassis.document import Document
 from services.chassis.mongo import Database, connect, database
 from services.chassis.outcomes import Ignore, Refused, Unconcerned
+from services.chassis.patience import RETRY_DELAYS
 from services.chassis.service import Service
 from services.chassis.settings import ChassisSettings
 from services.chassis.unit_of_work import Route, UnitOfWork

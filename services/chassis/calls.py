@@ -10,8 +10,8 @@ circuit breaker, so it can only hurt itself.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +19,8 @@ import structlog
 from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 
-from contracts.message import Envelope, derived
 from contracts.settings import Configuration
-from services.chassis import metrics
+from services.chassis.batch import Batch, Call, Lease
 from services.chassis.claims import LEASE, Claims
 from services.chassis.clock import Clock
 from services.chassis.faults import crash_point
@@ -29,28 +28,16 @@ from services.chassis.gateway import Attempt, Gateway, Verdict
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import Producer
 from services.chassis.lanes import MAX_HELD, Held, Lanes
-from services.chassis.mongo import Bson, Database, is_outage
+from services.chassis.mongo import Bson, Database
+from services.chassis.recording import POSTPONED, Recording
 from services.chassis.store import Store
 from services.chassis.targets import Limits
-from services.chassis.unit_of_work import (
-    Batch,
-    Call,
-    FinishedCalls,
-    Lease,
-    Overtaken,
-    UnitOfWork,
-)
 
 __all__ = ["Attempt", "Calls", "Gateway", "Limits", "Verdict"]
 
 POLL = 1.0
-RECORD_AT_MOST = 250
-GATHER = 0.015
-POSTPONED = timedelta(seconds=30)
 LONGEST_CALL = 120.0
 STOPS_WITHIN = 10.0
-
-_Finished = tuple[Held, object]
 
 log = structlog.get_logger()
 
@@ -74,15 +61,22 @@ class Calls:
         self._inbox = inbox
         self._producer = producer
         self._clock = clock
-        self._configuration = configuration
-        self._store: Store | None = None
         self._lanes = Lanes(
             gateways=self._gateways,
             clock=clock,
             make=lambda held: self._start(self._make(held)),
         )
         self._taking_up = asyncio.Lock()
-        self._finished: asyncio.Queue[_Finished] = asyncio.Queue()
+        self._recording = Recording(
+            gateways=self._gateways,
+            claims=self._claims,
+            lanes=self._lanes,
+            inbox=inbox,
+            producer=producer,
+            clock=clock,
+            configuration=configuration,
+            committed=self.committed,
+        )
         self._running: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -94,11 +88,10 @@ class Calls:
 
     def start(self, store: Store) -> None:
         """Begin; `store` commits what is recorded."""
-        self._store = store
         self._lanes.sure_until = asyncio.get_running_loop().time() + LEASE.total_seconds()
         if self._gateways:
             self._tasks = [
-                asyncio.create_task(self._record_finished()),
+                asyncio.create_task(self._recording.run(store)),
                 asyncio.create_task(self._claim_now_and_then()),
                 asyncio.create_task(self._keep_leases()),
             ]
@@ -112,9 +105,9 @@ class Calls:
             await asyncio.wait(self._running, timeout=STOPS_WITHIN)
         try:
             async with asyncio.timeout(STOPS_WITHIN):
-                await self._finished.join()
+                await self._recording.all_recorded()
         except TimeoutError:
-            log.warning("calls.not_recorded_in_time", calls=self._finished.qsize())
+            log.warning("calls.not_recorded_in_time", calls=self._recording.waiting)
         left = [*self._running, *self._tasks]
         for task in left:
             task.cancel()
@@ -148,7 +141,7 @@ class Calls:
         if mine:
             self._start(self._take_up(mine))
         for target in batch.woken:
-            self._start(self._wake(target))
+            self._start(self._recording.wake(target))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -191,141 +184,8 @@ class Calls:
             log.exception("call.broke", call=held.kind, call_id=held.id, target=held.target)
             outcome = error
         crash_point("after_call")
-        self._finished.put_nowait((held, outcome))
+        self._recording.add(held, outcome)
         self._lanes.ended(held)
-
-    # -- recording ------------------------------------------------------------------------------
-
-    async def _record_finished(self) -> None:
-        while True:
-            finished = [await self._finished.get()]
-            if self._lanes.count > 1:
-                # A transaction costs the same for one outcome as for fifty; nobody waits for these
-                # but the next call of a lane.
-                await asyncio.sleep(GATHER)
-            while len(finished) < RECORD_AT_MOST and not self._finished.empty():
-                finished.append(self._finished.get_nowait())
-            await self._record_surely(finished)
-            for _ in finished:
-                self._finished.task_done()
-
-    async def _record_surely(self, finished: Sequence[_Finished]) -> None:
-        """Record the outcomes, whatever MongoDB does; none holds up the others."""
-        pause = 0.0
-        while finished:
-            try:
-                if pause:
-                    finished = await self._still_ours(finished)
-                await self._record(finished)
-            except Exception as error:
-                log.warning("calls.not_recorded", error=type(error).__name__, exc_info=error)
-                if not isinstance(error, Overtaken) and not is_outage(error):
-                    if len(finished) > 1:
-                        for one in finished:
-                            await self._record_surely([one])
-                        return
-                    # Then at least that it has to be made again.
-                    finished = [(held, error) for held, _ in finished]
-                pause = min(pause * 2 or 0.1, 5.0)
-                await asyncio.sleep(pause)
-            else:
-                return
-
-    async def _still_ours(self, finished: Sequence[_Finished]) -> list[_Finished]:
-        """Drop the calls that are recorded already, or that another process has taken over."""
-        ours = await self._claims.ours()
-        now = self._clock.now()
-        for held, _ in finished:
-            if held.id not in ours:
-                log.warning("call.taken_over", call=held.kind, call_id=held.id, target=held.target)
-                self._lanes.unjudged(held)
-                await self._step_back(held.lane, now)
-                self._lanes.let_go(held)
-        return [one for one in finished if one[0].id in ours]
-
-    async def _record(self, finished: Sequence[_Finished]) -> None:
-        store = self._store
-        if store is None:
-            raise RuntimeError("the calls were not started")
-        batch = Batch(self._clock.now(), self._configuration())
-        good = [held for held, outcome in finished if not isinstance(outcome, Exception)]
-        await store.load(
-            batch, (key for held in good for key in self._gateways[held.kind].loads(held.request))
-        )
-        verdicts = [(held, self._keep(held, outcome, batch)) for held, outcome in finished]
-        answering = bool(batch.outgoing or batch.replies)
-        batch.finished_calls += self._changes(verdicts, batch, answering=answering)
-        await store.commit(batch)
-        if batch.leaving:
-            await self._producer.send(batch.leaving)
-            await self._claims.sent([batch.id])
-            await self._inbox.settle([batch.id])
-        self.committed(batch)
-        for held, verdict in verdicts:
-            closed = self._lanes.judge(held, verdict)
-            word = "done" if verdict.again_at is None else "again"
-            metrics.calls.labels(held.kind, word).inc()
-            self._lanes.let_go(held)
-            if verdict.again_at is not None:
-                await self._step_back(held.lane, verdict.again_at)
-            if closed:
-                await self._wake(held.target)
-        for name in {held.target for held, _ in verdicts}:
-            self._lanes.pump(name)
-
-    async def _step_back(self, lane: str, at: datetime) -> None:
-        await self._claims.give_back(self._lanes.step_back(lane), at)
-
-    def _keep(self, held: Held, outcome: object, batch: Batch) -> Verdict:
-        if isinstance(outcome, Exception):
-            return Verdict(again_at=batch.now + POSTPONED, failed=True)
-        envelope = Envelope(
-            id=derived(held.id, held.attempt.number),
-            type=held.kind,
-            topic="calls",
-            key=held.lane,
-            data=b"",
-            time=batch.now,
-            correlation_id=held.attempt.correlation_id,
-            traceparent=held.attempt.traceparent,
-        )
-        unit = UnitOfWork(batch, envelope)
-        try:
-            verdict = self._gateways[held.kind].record(held.request, outcome, held.attempt, unit)
-        except Exception:
-            # The call is made again under the same key, which makes that harmless; the others of
-            # this batch are recorded all the same.
-            log.exception("call.not_recorded", call=held.kind, call_id=held.id)
-            return Verdict(again_at=batch.now + POSTPONED, failed=True)
-        unit.merge(marked=False)
-        return verdict
-
-    def _changes(
-        self, verdicts: Sequence[tuple[Held, Verdict]], batch: Batch, *, answering: bool
-    ) -> Iterator[FinishedCalls]:
-        sender = batch.id if answering else None
-        over: dict[int, list[UUID]] = {}
-        for held, verdict in verdicts:
-            number = held.attempt.number
-            if verdict.again_at is None:
-                over.setdefault(number, []).append(held.id)
-                continue
-            again = self._claims.again(
-                held.id,
-                number,
-                verdict.again_at,
-                counted=not verdict.postponed,
-                answering=sender,
-                now=batch.now,
-            )
-            yield FinishedCalls(again, 1)
-        for number, ids in over.items():
-            write = self._claims.over(ids, number, answering=sender, now=batch.now)
-            yield FinishedCalls(write, len(ids))
-
-    async def _wake(self, target: str) -> None:
-        await self._claims.wake(target, self._clock.now())
-        self._lanes.drained.set()
 
     # -- claims -----------------------------------------------------------------------------------
 
@@ -353,7 +213,7 @@ class Calls:
     async def _forget_lost(self, ours: Collection[UUID]) -> None:
         lost = self._lanes.lost(ours)
         for name in lost:
-            await self._step_back(name, self._clock.now())
+            await self._recording.step_back(name, self._clock.now())
         if lost:
             log.warning("calls.lanes_lost", lanes=len(lost))
 

@@ -6,52 +6,37 @@ later messages of its key behind it, and everything else goes on.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from pymongo.errors import PyMongoError
 
 from contracts.message import Message
 from services.chassis import metrics, works
 from services.chassis.clock import Clock
 from services.chassis.dead_letters import Burial
 from services.chassis.faults import crash_point
-from services.chassis.handling import Handled, Handling, Unsure
-from services.chassis.inbox import Inbox, Mark
+from services.chassis.handling import Handling
+from services.chassis.inbox import Inbox
 from services.chassis.kafka import MAX_BATCH, Records
 from services.chassis.logging import described
-from services.chassis.mongo import is_duplicate, is_outage
 from services.chassis.offsets import Offsets
 from services.chassis.parking import Parking
+from services.chassis.patience import RETRY_DELAYS, Leaving, Patience
 from services.chassis.store import Store
-from services.chassis.unit_of_work import Overtaken, Route
-from services.chassis.works import Line, Work
+from services.chassis.unit_of_work import Route
+from services.chassis.works import Work
 
 Table = Mapping[type[Message], Route[Any]]  # Any: a table holds routes of every message type
 
-RETRY_DELAYS = (1.0, 3.0, 8.0, 16.0)
 COMMIT_EVERY = 0.2
 SEVERAL = 5
 MAX_PARKED = 2_000
-TOO_MANY_DEAD = 100
-TOO_SOON = 600.0
 STOPS_WITHIN = 10.0
 _PATIENCE = 1_000
-_PATIENT_REDOS = 20
 
 log = structlog.get_logger()
-
-
-class TooManyFailures(Exception):
-    """So many messages became dead letters that going on would hide a fault of the system."""
-
-
-class _Leaving(Exception):
-    """The process stops; what is in hand is left to the next owner."""
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publishes no types
@@ -77,12 +62,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         """
         self._routes = {kind.type: route for kind, route in table.items()}
         self._prefix = topic_prefix
-        self._handling = handling
         self._store = store
-        self._inbox = inbox
-        self._burial = burial
         self._clock = clock
-        self._retry_delays = retry_delays
         self._gather = gather
         self._lock = asyncio.Lock()
         self._kafka: AIOKafkaConsumer | None = None
@@ -93,10 +74,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         self._dirty = asyncio.Event()
         self._parking = Parking()
         self._offsets = Offsets(inbox, self._parking)
-        self._wake = asyncio.Event()
-        self._deaths: deque[float] = deque(maxlen=TOO_MANY_DEAD)
+        self._patience = Patience(
+            handling=handling,
+            inbox=inbox,
+            burial=burial,
+            parking=self._parking,
+            settle=self._offsets.settle,
+            retry_delays=retry_delays,
+        )
         self._stopped: asyncio.Future[None] | None = None
-        self._leaving = False
         self._tasks: list[asyncio.Task[None]] = []
         self._room = asyncio.Event()
         self._room.set()
@@ -117,7 +103,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         While Kafka or MongoDB is away the batch cannot be finished: then it is left to whoever
         reads it next.
         """
-        self._leaving = True
+        self._patience.leaving = True
         try:
             async with asyncio.timeout(STOPS_WITHIN):
                 async with self._lock:
@@ -192,11 +178,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         crash_point("before_read")
         await self._room.wait()
         async with self._lock:
-            if self._leaving or self._is_stale():
+            if self._patience.leaving or self._is_stale():
                 return
             try:
                 await self._take(records)
-            except _Leaving:
+            except Leaving:
                 return
             except Exception as error:  # noqa: BLE001 - or the batch would be lost
                 self._fail(error)
@@ -236,155 +222,27 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
             else:
                 fresh.append(work)
         for work in unreadable:
-            await self._bury(work)
+            await self._patience.bury(work)
         if fresh:
-            await self._handle(fresh)
+            await self._patience.handle(fresh)
         self._count_parked()
 
-    # -- one batch -----------------------------------------------------------------------------
-
-    async def _handle(self, batch: Sequence[Work]) -> None:
-        """See the works through: handled, refused, parked or dead, whatever MongoDB does."""
-        known: Mapping[UUID, Mark] | None = None
-        pause = 0.1
-        redone = 0
-        while True:
-            try:
-                handled = await self._handling.handle(batch, known)
-            except (_Leaving, TooManyFailures):
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the message waits or dies
-                if is_outage(error):
-                    log.warning("batch.waiting", error=type(error).__name__, messages=len(batch))
-                    await self._wait(pause)
-                    pause = min(pause * 2, 5.0)
-                elif _is_conflict(error) and redone < _PATIENT_REDOS:
-                    redone += 1
-                    metrics.redone.inc()
-                elif len(batch) > 1:
-                    await self._one_by_one(batch)
-                    return
-                else:
-                    await self._park(batch[0], error)
-                    return
-                known = await self._look_up(batch)
-            else:
-                self._offsets.settle(handled.settled)
-                await self._set_aside(handled)
-                return
-
-    async def _wait(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        if self._leaving:
-            raise _Leaving
-
-    async def _look_up(self, batch: Sequence[Work]) -> dict[UUID, Mark]:
-        while True:
-            try:
-                return await self._inbox.handled(work.envelope.id for work in batch)
-            except PyMongoError as error:
-                if not is_outage(error):
-                    raise
-                await self._wait(0.5)
-
-    async def _one_by_one(self, batch: Sequence[Work]) -> None:
-        for work in batch:
-            if work.line in self._parking:
-                self._parking.queue([work])
-            else:
-                await self._handle([work])
-
-    # -- what fails ----------------------------------------------------------------------------
-
-    async def _set_aside(self, handled: Handled) -> None:
-        """Park what failed; what stood behind it waits there, or goes on if it died at once."""
-        for work, error in handled.failed:
-            await self._park(work, error)
-        self._parking.queue(work for work in handled.behind if work.line in self._parking)
-        free = [work for work in handled.behind if work.line not in self._parking]
-        if free:
-            await self._handle(free)
-
-    async def _park(self, work: Work, error: Exception) -> None:
-        """Let a message that failed alone wait, or bury it after its last attempt."""
-        work.attempts += 1
-        work.fault = described(error)
-        if work.attempts > len(self._retry_delays):
-            await self._bury(work)
-            return
-        delay = self._retry_delays[work.attempts - 1]
-        self._parking.park(work, due=asyncio.get_running_loop().time() + delay)
-        metrics.retried.labels(work.name).inc()
-        log.warning(
-            "message.failed",
-            message=work.name,
-            message_id=work.envelope.id,
-            key=work.envelope.key,
-            correlation_id=work.envelope.correlation_id,
-            attempt=work.attempts,
-            retry_in=delay,
-            error=type(error).__name__,
-            exc_info=error,
-        )
-        self._wake.set()
-
-    async def _bury(self, work: Work) -> None:
-        """Make a dead letter of a message.
-
-        :raises TooManyFailures: when this is one too many in a short time
-        """
-        self._offsets.settle([await self._burial.bury(work)])
-        metrics.dead.labels(work.name).inc()
-        log.error(
-            "message.dead",
-            message=work.name,
-            message_id=work.envelope.id,
-            key=work.envelope.key,
-            correlation_id=work.envelope.correlation_id,
-            reason=work.fault,
-            attempts=work.attempts,
-        )
-        now = asyncio.get_running_loop().time()
-        self._deaths.append(now)
-        if len(self._deaths) == TOO_MANY_DEAD and now - self._deaths[0] < TOO_SOON:
-            raise TooManyFailures(
-                f"{TOO_MANY_DEAD} messages became dead letters in {now - self._deaths[0]:.0f} s"
-            )
+    # -- what waits ----------------------------------------------------------------------------
 
     async def _retry_parked(self) -> None:
         """Give parked lines their next attempt when it is due."""
-        loop = asyncio.get_running_loop()
         while True:
-            self._wake.clear()
-            due = self._parking.next_due()
-            try:
-                async with asyncio.timeout(None if due is None else max(0.0, due - loop.time())):
-                    await self._wake.wait()
-            except TimeoutError:
-                async with self._lock:
-                    try:
-                        for line in self._parking.due(loop.time()):
-                            await self._retry(line)
-                    except _Leaving:
-                        return
-                    except Exception as error:  # noqa: BLE001 - nobody else would hear of it
-                        self._fail(error)
-                        return
-                    self._dirty.set()
-                    self._count_parked()
-
-    async def _retry(self, line: Line) -> None:
-        first, *rest = waiting = self._parking.take(line)
-        try:
-            await self._handle([first])
-            if line in self._parking:
-                self._parking.queue(rest)
-            elif rest:
-                await self._handle(rest)
-        except BaseException:
-            # They hold back their offsets until somebody has handled them.
-            self._parking.put_back(waiting, due=asyncio.get_running_loop().time())
-            raise
+            await self._patience.until_due()
+            async with self._lock:
+                try:
+                    await self._patience.retry_due()
+                except Leaving:
+                    return
+                except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+                    self._fail(error)
+                    return
+                self._dirty.set()
+                self._count_parked()
 
     def _count_parked(self) -> None:
         waiting = len(self._parking)
@@ -407,8 +265,3 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         self._dirty.clear()
         if not await self._offsets.commit(self._kafka):
             self._dirty.set()
-
-
-def _is_conflict(error: Exception) -> bool:
-    """Say whether handling the same again, with a look at the marks, may well succeed."""
-    return isinstance(error, Overtaken | Unsure) or is_duplicate(error)

@@ -17,12 +17,13 @@ from pymongo.errors import PyMongoError
 from contracts.message import Envelope
 from contracts.problems import problem
 from contracts.settings import Configuration
+from services.chassis.batch import MAX_DATA, Batch
 from services.chassis.clock import Clock
 from services.chassis.inbox import Inbox, Outcome, mark
 from services.chassis.kafka import Producer
 from services.chassis.mongo import Bson, Database, is_duplicate, is_outage
 from services.chassis.store import Store
-from services.chassis.unit_of_work import MAX_DATA, Batch, UnitOfWork
+from services.chassis.unit_of_work import UnitOfWork
 from services.chassis.works import LONGEST_HEADER, Work, headers_of, id_of
 
 COLLECTION = "dead_letters"

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from services.chassis.batch import Loads
 from services.chassis.targets import Limits
-from services.chassis.unit_of_work import Loads, UnitOfWork
+from services.chassis.unit_of_work import UnitOfWork
 
 AnyRequest = TypeVar("AnyRequest", bound=BaseModel)
 AnyOutcome = TypeVar("AnyOutcome")

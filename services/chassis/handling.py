@@ -18,6 +18,7 @@ from contracts.messages.replies import Reply
 from contracts.problems import problem
 from contracts.settings import Configuration
 from services.chassis import metrics
+from services.chassis.batch import Batch, Everything, Key
 from services.chassis.clock import Clock
 from services.chassis.faults import crash_point
 from services.chassis.inbox import Inbox, Mark, Outcome
@@ -25,7 +26,7 @@ from services.chassis.kafka import Producer
 from services.chassis.outcomes import Ignore, Refused, Unconcerned
 from services.chassis.store import Store
 from services.chassis.tracing import Tracing
-from services.chassis.unit_of_work import Batch, Everything, Key, UnitOfWork
+from services.chassis.unit_of_work import UnitOfWork
 from services.chassis.works import Line, Work
 
 _LINES = {

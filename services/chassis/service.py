@@ -13,12 +13,13 @@ from services.chassis.broker import broker, subscribe
 from services.chassis.calls import Calls, Gateway
 from services.chassis.clock import Clock
 from services.chassis.configuration import Watched
-from services.chassis.consumer import RETRY_DELAYS, Consumer, Table
+from services.chassis.consumer import Consumer, Table
 from services.chassis.dead_letters import Burial, DeadLetters
 from services.chassis.handling import Handling
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import Producer, create_topics
 from services.chassis.mongo import Database, connect, database
+from services.chassis.patience import RETRY_DELAYS
 from services.chassis.process import announce, settle_garbage_collector, until_told_to_stop
 from services.chassis.settings import ChassisSettings
 from services.chassis.store import Store

@@ -8,10 +8,10 @@ from pydantic.alias_generators import to_camel
 from pymongo import DeleteOne, InsertOne, UpdateMany, UpdateOne
 
 from services.chassis import inbox
+from services.chassis.batch import Batch, Call, Everything, Key, Lease, Overtaken
 from services.chassis.document import Document
 from services.chassis.faults import crash_point
 from services.chassis.mongo import Bson, Database, InTransaction, Session, transact
-from services.chassis.unit_of_work import Batch, Call, Everything, Key, Lease, Overtaken
 
 MOST_AT_HAND = 512
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from contracts.messages import inventory, orders, replies
 from services.chassis.clock import Clock
-from services.chassis.consumer import RETRY_DELAYS
+from services.chassis.patience import RETRY_DELAYS
 from services.chassis.service import Service
 from services.inventory import entrypoints, queries
 from services.inventory.settings import Settings

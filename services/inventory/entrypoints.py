@@ -13,8 +13,9 @@ from contracts.messages.inventory import (
     SetStock,
 )
 from contracts.messages.orders import OrderMessage
+from services.chassis.batch import Batch, Key, Loads
 from services.chassis.consumer import Table
-from services.chassis.unit_of_work import Batch, Key, Loads, Route
+from services.chassis.unit_of_work import Route
 from services.inventory import handlers
 from services.inventory.domain import Reservation, StockRecord, held_places, place
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from contracts.messages import notifications, orders
 from services.chassis.clock import Clock
-from services.chassis.consumer import RETRY_DELAYS
+from services.chassis.patience import RETRY_DELAYS
 from services.chassis.service import Service
 from services.notifications import entrypoints, queries
 from services.notifications.gateways import Mailer

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from contracts.messages import orders, payments
 from services.chassis.clock import Clock
-from services.chassis.consumer import RETRY_DELAYS
 from services.chassis.http import Outbound
 from services.chassis.mongo import Database
+from services.chassis.patience import RETRY_DELAYS
 from services.chassis.service import Service
 from services.payments import entrypoints
 from services.payments.gateways import Providers

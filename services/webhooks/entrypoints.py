@@ -10,10 +10,11 @@ from contracts.messages.webhooks import (
     DeleteWebhookEndpoint,
     ForgetDeliveries,
 )
+from services.chassis.batch import Batch, Everything, Key, Loads
 from services.chassis.calls import Gateway
 from services.chassis.consumer import Table
 from services.chassis.settings import Network
-from services.chassis.unit_of_work import Batch, Everything, Key, Loads, Route
+from services.chassis.unit_of_work import Route
 from services.webhooks import handlers
 from services.webhooks.domain.attempt import NotSent, Result
 from services.webhooks.domain.delivery import DeliverWebhook, Lanes

@@ -7,9 +7,9 @@ import structlog
 
 from contracts.messages import inventory, notifications, orders, payments, webhooks
 from services.chassis.clock import Clock
-from services.chassis.consumer import RETRY_DELAYS
 from services.chassis.kafka import REPLIES
 from services.chassis.mongo import Database
+from services.chassis.patience import RETRY_DELAYS
 from services.chassis.service import Service
 from services.workflow.entrypoints import TABLE
 from services.workflow.queries import fill_in, mark_late, prepare

@@ -28,7 +28,8 @@ from contracts.messages.orders import (
     UpdateOrder,
     UpdateOrderStatus,
 )
-from services.chassis.unit_of_work import Batch, Key, Loads, Route
+from services.chassis.batch import Batch, Key, Loads
+from services.chassis.unit_of_work import Route
 from services.workflow import handlers
 from services.workflow.domain.add_comment import add_comment
 from services.workflow.domain.add_lines import add_lines

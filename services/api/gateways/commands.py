@@ -20,9 +20,9 @@ from services.api.domain import (
 from services.api.queries.replies import Replies, Waiter
 from services.api.queries.requests import Claim, Requests
 from services.api.queries.results import Results
+from services.chassis.batch import MAX_DATA
 from services.chassis.clock import Clock
 from services.chassis.kafka import NotTaken, Producer
-from services.chassis.unit_of_work import MAX_DATA
 
 LOOK_AGAIN: Final = 0.25
 _RETRY_AFTER: Final = 2

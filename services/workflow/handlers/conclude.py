@@ -6,7 +6,8 @@ from contracts.history import version_key
 from contracts.messages.orders import RunTimedOut
 from contracts.messages.replies import ORDER, Reply, shaped
 from contracts.order import Order
-from services.chassis.unit_of_work import TooLarge, UnitOfWork
+from services.chassis.batch import TooLarge
+from services.chassis.unit_of_work import UnitOfWork
 from services.workflow.domain.events import Told, conclude, run_result
 from services.workflow.domain.order import (
     OrderDocument,

@@ -2,8 +2,8 @@
 
 import signal
 
-from services.chassis.consumer import TOO_MANY_DEAD
 from services.chassis.mongo import Database
+from services.chassis.patience import TOO_MANY_DEAD
 from services.chassis.settings import ChassisSettings
 from tests import toy
 from tests.harness import Wire, running, until

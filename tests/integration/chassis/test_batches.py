@@ -7,9 +7,9 @@ import pytest
 from pydantic_core import from_json
 
 from contracts.message import derived
-from services.chassis.consumer import RETRY_DELAYS
 from services.chassis.dead_letters import DeadLetters
 from services.chassis.mongo import Database
+from services.chassis.patience import RETRY_DELAYS
 from services.chassis.settings import ChassisSettings
 from tests import toy
 from tests.harness import Wire, running, until

@@ -9,9 +9,10 @@ from pymongo.errors import PyMongoError
 
 from contracts.message import derived
 from contracts.settings import DEFAULT
+from services.chassis.batch import Batch, Overtaken
 from services.chassis.mongo import Database, is_duplicate
 from services.chassis.settings import ChassisSettings
-from services.chassis.unit_of_work import Batch, Overtaken, UnitOfWork
+from services.chassis.unit_of_work import UnitOfWork
 from tests import toy
 from tests.harness import Wire, running, until
 from tests.integration.chassis.process import process
