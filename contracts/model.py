@@ -80,7 +80,7 @@ def parse(
                 raw, extra="forbid", by_alias=True, by_name=False, context=context
             )
         except ValidationError:
-            pass
+            pass  # it is read again below, to name every fault
         else:
             return Parsed(value, [], exact=True)
     data = reading.load(raw) if isinstance(raw, bytes) else raw

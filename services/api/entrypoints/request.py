@@ -132,7 +132,7 @@ class Request:
     async def left(self) -> None:
         """Return when the client is there no more; call it only once the body is read."""
         while (await self._receive())["type"] != "http.disconnect":
-            pass
+            pass  # whatever else comes after the body is nothing to us
 
     def _unzipped(self, raw: bytes) -> bytes:
         reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)

@@ -140,7 +140,9 @@ class Commands:
         places = places if places is not None else [(place,) for place in range(len(builds))]
         many = _Many.built(claim.command, builds, places, summary)
         if origin.respond_async:
-            return await self._leave(many, origin, replayed=not claim.is_new)
+            return await self._leave(
+                many.id, many.batch, many.commands, origin, replayed=not claim.is_new
+            )
         results = await self._publish_and_wait_all(many, origin, replayed=not claim.is_new)
         answers = [one for one in results if one is not None]
         if len(answers) < len(results):
@@ -173,16 +175,24 @@ class Commands:
             raise refusal("idempotency-key-reused")
         return claim
 
-    async def _leave(self, many: "_Many", origin: Origin, *, replayed: bool) -> Accepted:
+    async def _leave(
+        self,
+        id_: UUID,
+        promised: "Command | Batch",
+        commands: Mapping[UUID, Command],
+        origin: Origin,
+        *,
+        replayed: bool,
+    ) -> Accepted:
         """Publish all, for an answer that is fetched later."""
-        await self._promise(many.id, many.batch, origin)
+        await self._promise(id_, promised, origin)
         try:
-            await self._publish(many.commands, origin, reply_to=None)
+            await self._publish(commands, origin, reply_to=None)
         except Refusal:
             if not replayed:
-                await self._requests.withdraw(many.id)
+                await self._requests.withdraw(id_)
             raise
-        return Accepted(many.id, replayed)
+        return Accepted(id_, replayed)
 
     async def _publish_and_wait_all(
         self, many: "_Many", origin: Origin, *, replayed: bool
@@ -218,14 +228,7 @@ class Commands:
     ) -> Answered | Accepted:
         command = _fitting(build(id_))
         if origin.respond_async:
-            await self._promise(id_, command, origin)
-            try:
-                await self._publish({id_: command}, origin, reply_to=None)
-            except Refusal:
-                if not replayed:
-                    await self._requests.withdraw(id_)
-                raise
-            return Accepted(id_, replayed)
+            return await self._leave(id_, command, {id_: command}, origin, replayed=replayed)
         waiter = self._replies.expect(id_, patience=self._patience)
         try:
             await self._publish({id_: command}, origin, reply_to=self._replies.partition)
