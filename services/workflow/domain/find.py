@@ -45,7 +45,10 @@ def found_by(order: Order) -> dict[str, Any]:  # Any: texts and lists of texts, 
         terms.GROUPS: groups,
         terms.KEYS: keys,
         terms.NAME: terms.fold(order.customer_name or ""),
-        terms.FACETS: terms.BETWEEN.join(dict.fromkeys(_facets(order, form))),
+        # A separator inside a value would make two of it, and count what is not there.
+        terms.FACETS: terms.BETWEEN.join(
+            dict.fromkeys(one.replace(terms.BETWEEN, " ") for one in _facets(order, form))
+        ),
     }
 
 

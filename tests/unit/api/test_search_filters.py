@@ -73,6 +73,15 @@ class TestValues:
 
         assert set(names(found)) <= OPERATORS | PATHS
 
+    def test_that_are_two_in_one_term_are_not_taken_for_others(self) -> None:
+        both = match(OrderFilter(property=PropertyItem(key="a", value="b\x1fc")))
+        apart = match(OrderFilter(selected_stores=["a"], selected_statuses=["b\x1fc"]))
+
+        assert both["order.properties"] == {
+            "$elemMatch": {"key": {"$eq": "a"}, "value": {"$eq": "b\x1fc"}}
+        }
+        assert apart == {"$and": [{"groups": "#store a"}, {"groups": "#status b\x1fc"}]}
+
 
 class TestScope:
     def test_restricts_every_search(self) -> None:

@@ -42,6 +42,16 @@ class TestFoundBy:
         assert len(found["groups"]) == len(set(found["groups"]))
         assert len(found["keys"]) == len(set(found["keys"]))
 
+    def test_counts_a_value_once_whatever_characters_it_has(self) -> None:
+        order = an_order(tags=["a\x1emarket\x1fNOR"], store_id="S\x1estatus\x1fNew")
+
+        counted = found_by(order)["facets"].split("\x1e")
+
+        assert [one for one in counted if one.startswith(("market", "status"))] == [
+            "status\x1fNew",
+            "market\x1fNOR",
+        ]
+
     def test_is_apart_for_a_deleted_order(self) -> None:
         found = found_by(an_order(status="Deleted"))
 

@@ -13,7 +13,7 @@ from contracts.fields import LONGEST_LIST
 from contracts.note import PropertyItem
 from contracts.order_search import OrderFilter
 from contracts.settings import Configuration
-from contracts.terms import GROUPS, KEYS, LIVE, name_term, pair
+from contracts.terms import APART, GROUPS, KEYS, LIVE, name_term, pair
 from services.api.domain import Client
 from services.api.queries.search.conditions import Asked, any_of, every, having, picks
 from services.api.queries.search.table import (
@@ -110,7 +110,7 @@ def _store_and_status(search: OrderFilter, asked: Asked) -> Bson | None:
     lists = (search.selected_stores or (), search.selected_statuses or ())
     stores, statuses = ([name for name in names if name.strip()] for names in lists)
     pairs = [pair(store, status) for store, status in product(stores, statuses)]
-    if not 0 < len(pairs) <= LONGEST_LIST:
+    if not 0 < len(pairs) <= LONGEST_LIST or any(one.count(APART) > 1 for one in pairs):
         return None
     return any_of(GROUPS, terms.STORE_AND_STATUS, name_term)(pairs, asked)
 

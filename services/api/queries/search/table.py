@@ -14,7 +14,7 @@ from contracts import terms
 from contracts.note import PropertyItem
 from contracts.order_search import OrderFilter
 from contracts.payment import PaymentStatus, TransactionType
-from contracts.terms import GROUPS, KEYS, name_term, pair, term
+from contracts.terms import APART, GROUPS, KEYS, name_term, pair, term
 from services.api.queries.search.conditions import (
     NOTHING,
     Asked,
@@ -72,8 +72,10 @@ def _properties(value: PropertyItem | Sequence[PropertyItem], asked: Asked) -> B
 
 def _property(item: PropertyItem, asked: Asked) -> Bson:
     found, members = _property_term(item, asked), said(item)
-    if members.keys() in ({"key", "value"}, {"value"}):
+    if members.keys() == {"value"}:
         return found  # the term says it all
+    if members.keys() == {"key", "value"} and APART not in f"{item.key}{item.value}":
+        return found  # so it does here, where nothing but its middle can be taken for it
     return {**found, "order.properties": {"$elemMatch": members}}
 
 
