@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
+from urllib.parse import unquote
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -142,8 +143,11 @@ class Router:
             node.methods.setdefault("HEAD", entry)
 
     def find(self, path: str) -> tuple[Mapping[str, _Entry], tuple[str, ...]] | None:
-        """Return the methods of a path and the values of its parameters."""
-        return next(_walk(self._root, _segments(path), 0, ()), None)
+        """Return the methods of a path, as it was sent, and the values of its parameters."""
+        segments = _segments(path)
+        if "%" in path:
+            segments = [unquote(one) for one in segments]
+        return next(_walk(self._root, segments, 0, ()), None)
 
 
 def _segments(path: str) -> list[str]:
@@ -195,7 +199,8 @@ class Application:
             return
         started = perf_counter()
         method: str = scope["method"]
-        found = self._router.find(scope["path"])
+        # Not `path`, in which a slash that is part of an id can no longer be told from the others.
+        found = self._router.find(scope["raw_path"].decode())
         entry = found[0].get(method) if found is not None else None
         client = None
         if found is not None and entry is not None:

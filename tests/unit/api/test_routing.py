@@ -34,6 +34,14 @@ class TestRouter:
         assert found is not None
         assert found[1] == ("aBc",)
 
+    def test_keeps_a_slash_within_an_id(self) -> None:
+        router = Router([a_route("GET", "/api/Orders/carts/{cartId}")])
+
+        found = router.find("/api/orders/c%61rts/a%2Fb%25c")
+
+        assert found is not None
+        assert found[1] == ("a/b%c",)
+
     def test_prefers_a_word_to_a_parameter_and_falls_back(self) -> None:
         router = Router(
             [
