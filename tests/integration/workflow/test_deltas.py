@@ -41,14 +41,15 @@ class Poller:
         self._clock = Clock()
 
     async def poll(self, since: datetime, after_page: Callable[[], Any] | None = None) -> datetime:
-        """Read all that changed since then; return the latest `modified` that was answered."""
-        search = OrderSearch(
-            selected_stores=[self._store], modified_from=since, take=TAKE, disable_facets=True
-        )
+        """Read all that changed since then; return the latest `modified` that was answered.
+
+        Only the first page is asked for facets, as one does who shows them.
+        """
+        search = OrderSearch(selected_stores=[self._store], modified_from=since, take=TAKE)
         total, read, last = 1, 0, since
         while read < total:
             found = await self._searches.find(
-                search,
+                search.model_copy(update={"disable_facets": read > 0}),
                 Page(read, TAKE),
                 self._client,
                 now=self._clock.now(),

@@ -71,6 +71,6 @@ class Deltas:
 
 
 def _id(search: OrderFilter, client: Client) -> bytes:
-    """Return what is the same for all pages of a search."""
-    asked = search.model_dump_json(exclude_none=True, exclude={"page"})
+    """Return what is the same for all pages of a search; facets are often wanted of one alone."""
+    asked = search.model_dump_json(exclude_none=True, exclude={"page", "disable_facets"})
     return blake2b(f"{client.id}\n{asked}".encode(), digest_size=16).digest()
