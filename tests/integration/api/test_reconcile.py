@@ -95,6 +95,16 @@ class TestBooksThatAgree:
             "deliveries": 2,
         }
 
+    async def test_may_have_failed_deliveries_to_an_endpoint_that_is_gone(
+        self, books: Database
+    ) -> None:
+        await books["webhook_deliveries"].update_many({}, {"$set": {"state": "failed"}})
+        await books["webhook_endpoints"].delete_many({})
+
+        result = await proved(books)
+
+        assert result.differences == []
+
     async def test_may_have_payments_that_the_client_brought_along(self, books: Database) -> None:
         brought = shown(an_operation("x", NOW), id="own", internal_reference="theirs")
         order = an_order_of("ORD-2", payments=[brought], reserved=ZERO, version=1)

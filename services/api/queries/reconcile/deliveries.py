@@ -119,8 +119,10 @@ def _chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
 
 
 async def _check_states(database: Database, findings: Findings, *, now: datetime) -> None:
+    """Look for deliveries that wait badly, and for those that failed and can be put right."""
+    there = await database["webhook_endpoints"].distinct("_id")
     for kind, query in (
-        ("delivery-failed", {"state": "failed"}),
+        ("delivery-failed", {"state": "failed", "endpointId": {"$in": there}}),
         ("delivery-pending", {"state": "pending", "created": {"$lt": now - _PATIENCE}}),
         ("delivery-pending", {"state": "retrying", "nextAttempt": {"$lt": now - LATE}}),
     ):
