@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.commands import directory
 from services.commands.client import (
@@ -27,7 +27,9 @@ app = typer.Typer(
     epilog="Roles are those of the developer guide: ApiOwner, CommerceUser, ApiUser, PosWriter, "
     "and for Order, Product, Customer, Cart, Inventory, Promotion, Store, Project, Supplier, "
     "PurchaseOrder, Settings and User each XRead and XAdmin. AllStores, AllMarkets, store-x and "
-    "market-y say whose orders a client sees. You give only what you have yourself.",
+    "market-y say whose orders a client sees. You give only what you have yourself.\n\n"
+    "Examples:\n\n`kontor clients list`\n\n"
+    "`kontor clients create --id webshop --role OrderAdmin --store WebShop`",
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `kontor clients list` shows it.")]
@@ -55,11 +57,12 @@ def list_(
         return (await client.want("GET", f"/api/ApiClients?page={page}")).json
 
     found = call(place(data, url, client_id, client_secret), work)
-    table = Table("clientId", "name", "roles", "stores", "markets", "active")
+    names = ("clientId", "name", "roles", "stores", "markets", "active")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for one in found["items"]:
         lists = (", ".join(one[name]) for name in ("roles", "stores", "markets"))
         table.add_row(one["clientId"], one["name"], *lists, "yes" if one["isActive"] else "no")
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     console.print(f"{found['totalCount']} in all.")
 

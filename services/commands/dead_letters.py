@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from services.commands.client import (
     Client,
@@ -27,7 +26,9 @@ app = typer.Typer(
     help="Read, redrive and discard messages that could not be handled.",
     epilog="A message that fails is tried five times within half a minute; then it is put aside "
     "here, with its raw bytes and the reason, and its order goes on. Mend the reason, then "
-    "redrive.",
+    "redrive.\n\n"
+    "Examples:\n\n`kontor dead-letters list`\n\n"
+    "`kontor dead-letters redrive 0b6cf9e2-6d5f-5f0a-b7a4-1a0e2c1f9a77`",
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `kontor dead-letters list` shows it.")]
@@ -54,11 +55,11 @@ def list_(
     if not found["items"]:
         console.print("There are no dead letters." if page == 1 else "There are no more.")
         return
-    names = ("id", "at", "service", "type", "orderId", "attempts", "reason")
-    table = Table(*names)
+    # Not a table: an id has to stand whole in any width, to be copied from there.
+    names = ("id", "at", "service", "type", "orderId")
     for one in found["items"]:
-        table.add_row(*(str(one.get(name) or "") for name in names))
-    console.print(table)
+        typer.echo("  ".join(one[name] for name in names if one.get(name)))
+        typer.echo(f"    after {one['attempts']} attempts: {one['reason']}")
     console.print(f"{found['totalCount']} in all. `kontor dead-letters show ID` shows one whole.")
 
 

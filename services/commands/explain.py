@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.commands.client import (
     Client,
@@ -43,18 +43,18 @@ def explain(  # noqa: PLR0913 - one parameter an option
         return told.json, events.json["items"]
 
     told, events = call(place(data, url, client_id, client_secret), work)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if json:
         console.print_json(data=told)
         return
     console.print(_history(events))
     for sentence in told["story"]:
-        console.print(sentence, markup=False)
+        console.print(sentence)
 
 
 def _history(events: list[Json]) -> Table:
     """Return the events of an order as a table."""
-    table = Table("", "at", "status", "what", "by")
+    table = Table(*(Column(head, overflow="fold") for head in ("", "at", "status", "what", "by")))
     for event in events:
         names = ("sequence", "timestamp", "status", "message", "user")
         table.add_row(*(str(event.get(name) or "") for name in names))

@@ -2,7 +2,7 @@
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.commands.client import Client, ClientId, ClientSecret, Data, Json, Url, call, place
 from services.commands.directory import DEFAULT
@@ -31,11 +31,12 @@ def reconcile(
 
     found = call(place(data, url, client_id, client_secret), work)
     checked = ", ".join(f"{count} {what}" for what, count in found["checked"].items())
-    console = Console()
+    console = Console(markup=False)
     if not found["differences"]:
         console.print(f"The books agree. Checked: {checked}.")
         return
-    table = Table("kind", "order", "SKU", "expected", "found", "what to do")
+    heads = ("kind", "order", "SKU", "expected", "found", "what to do")
+    table = Table(*(Column(head, overflow="fold") for head in heads))
     for one in found["differences"]:
         names = ("kind", "orderId", "sku", "expected", "found", "advice")
         table.add_row(*(str(one.get(name, "")) for name in names))

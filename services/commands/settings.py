@@ -27,7 +27,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Export the configuration to a file and apply it from one.",
     epilog=f"The file is one JSON object with the members {', '.join(DOCUMENTS)}; whichever are "
-    "missing stay as they are. A change is in force everywhere within a second.",
+    "missing stay as they are. A change is in force everywhere within a second.\n\n"
+    "Examples:\n\n`kontor settings export > settings.json`\n\n"
+    "`kontor settings apply settings.json`",
 )
 
 

@@ -13,6 +13,7 @@ GROUPS = {
 }
 COMMANDS = [
     *([name] for name in kontor.COMMANDS if name not in GROUPS),
+    *([group] for group in GROUPS),
     *([group, name] for group, names in GROUPS.items() for name in names),
 ]
 
