@@ -115,6 +115,7 @@ _WORDS: Final[Mapping[str, _Words]] = {
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,
     "int_parsing_size": _WHOLE,
+    "greater_than": lambda _, given: f"expected a number greater than {given['gt']:g}",
     "greater_than_equal": lambda _, given: f"expected a number of at least {given['ge']}",
     "less_than_equal": lambda _, given: f"expected a number of at most {given['le']}",
     "literal_error": _one_of,

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from contracts.messages.webhooks import EndpointSettings
 from contracts.model import Invalid, Model, parse
 from contracts.order import Order, OrderForm
 from tests.builders import the_reference_body
@@ -285,6 +286,13 @@ class TestInvalid:
             "invoiceComment": ("expected at most 32768 characters", '"' + "y" * 60 + "..."),
             "marketId": ("is required", "nothing"),
         }
+
+    def test_says_what_a_number_has_to_be_greater_than(self) -> None:
+        with pytest.raises(Invalid) as caught:
+            parse(EndpointSettings, b'{"url": "https://shop.example", "rateLimit": 0}')
+
+        said = [(error.path, error.message) for error in caught.value.errors]
+        assert said == [("rateLimit", "expected a number greater than 0")]
 
     def test_stops_at_far_too_many_faults(self) -> None:
         body = {"payments": [{"properties": [{"key": 1}] * 250}] * 250}
