@@ -96,6 +96,7 @@ class OrderFilter(Model):
     customer_number: str | None = None
     customer_id: str | None = None
     customer_ids: ListOf[str] | None = None
+    customer_contact: str | None = None
     contact_person_phone: str | None = None
     contact_person_email: str | None = None
     sales_person_id: str | None = None
@@ -129,11 +130,14 @@ class OrderFilter(Model):
     """Unfinished orders whose authorization expires within days (a setting) or has expired."""
 
     inventory_status: InventoryState | None = None
+    shipping_method_name: str | None = None
     shipping_method_names: ListOf[str] | None = None
     selected_discounts: ListOf[str] | None = None
     """Ids, names or codes."""
     external_ids: ListOf[str] | None = None
     shipment_external_ids: ListOf[str] | None = None
+    excluded_shipment_external_id_providers: ListOf[str] | None = None
+    """Providers that gave none of the order's shipments an external id."""
     urgent: Flag | None = None
     """Unfinished orders that should have been picked, or picked up, by now."""
     future_deliveries: Flag | None = None

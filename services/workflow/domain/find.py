@@ -175,6 +175,7 @@ def _ids(order: Order) -> Iterator[tuple[str, str | None]]:
     yield terms.CUSTOMER, order.customer_id
     if order.customer_number != order.customer_id:
         yield terms.CUSTOMER_NUMBER, order.customer_number
+    yield terms.CUSTOMER_CONTACT, order.customer_contact
     yield terms.PHONE, _phone(order.customer_phone)
     if order.contact_person is not None:
         yield terms.CONTACT_PHONE, _phone(order.contact_person.phone)
@@ -217,6 +218,8 @@ def _shipment(shipment: Shipment) -> Iterator[str]:
     for external in shipment.external_ids or ():
         if external.id is not None:
             yield term(terms.SHIPMENT_EXTERNAL_ID, external.id)
+        if external.provider_name is not None:
+            yield name_term(terms.SHIPMENT_PROVIDER, external.provider_name)
     for item in shipment.properties or ():
         if item.value is not None and (item.key or "").casefold() == _PICKLIST:
             yield term(terms.PICKLIST, item.value)

@@ -120,6 +120,7 @@ CASES = [
     ),
     Case({"customerId": "Cust"}, {"customerId": "Cust"}, {"customerId": "cust"}),
     Case({"customerIds": ["C1", "C2"]}, {"customerId": "C2"}),
+    Case({"customerContact": "Kari"}, {"customerContact": "Kari"}, {"customerContact": "Karin"}),
     Case({"contactPersonPhone": "12345"}, {"contactPerson": {"phone": "123 45"}}),
     Case({"contactPersonEmail": "a@b"}, {"contactPerson": {"email": "A@b"}}),
     Case({"salesPersonId": "kim"}, {"salesPersonId": "kim"}),
@@ -172,6 +173,12 @@ CASES = [
     Case({"inventoryStatus": "PartiallyInStock"}, line(reservedInventoryQuantity=1)),
     Case({"inventoryStatus": "notInStock"}, {}, line(reservedInventoryQuantity=1)),
     Case({"shippingMethodNames": ["Pigeon"]}, shipment(shippingMethodName="Pigeon")),
+    Case({"shippingMethodName": "pigeon"}, shipment(shippingMethodName="Pigeon")),
+    Case(
+        {"excludedShipmentExternalIdProviders": ["DHL", "ups"]},
+        shipment(externalIds=[{"providerName": "post"}]),
+        shipment(externalIds=[{"providerName": "dhl", "id": "1"}]),
+    ),
     *[
         Case({"selectedDiscounts": [name]}, {"orderForm": {"discounts": [DISCOUNT]}})
         for name in DISCOUNT.values()
