@@ -22,19 +22,23 @@ class Value(BaseModel):
         """Return a copy with the members in `update`, which are not validated."""
         if deep:
             return super().model_copy(update=update, deep=True)
-        copy = type(self).__new__(type(self))
-        members = self.__dict__.copy()
+        copy = _new(type(self))
         named = self.__pydantic_fields_set__
         if update:
-            members.update(update)
-            named = named.union(update)
-        _set(copy, "__dict__", members)
-        _set(copy, "__pydantic_fields_set__", named)
-        _set(copy, "__pydantic_extra__", None)
+            _set_members(copy, {**self.__dict__, **update})
+            _set_named(copy, named.union(update))
+        else:
+            _set_members(copy, self.__dict__.copy())
+            _set_named(copy, named)
+        _set_extra(copy, None)
         private = self.__pydantic_private__
-        _set(copy, "__pydantic_private__", dict(private) if private else private)
+        _set_private(copy, private and private.copy())
         return copy
 
 
-# Frozen models refuse plain assignment, also to the copy that is being made.
-_set = object.__setattr__
+_new = object.__new__
+# Frozen models refuse plain assignment, also to the copy that is being made; their slots do not.
+_set_members = BaseModel.__dict__["__dict__"].__set__
+_set_named = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
+_set_private = BaseModel.__dict__["__pydantic_private__"].__set__

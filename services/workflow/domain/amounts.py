@@ -36,6 +36,7 @@ _CALCULATED: Final[Mapping[type[Model], tuple[str, ...]]] = {
     OrderLine: (*_amounts(OrderLine), "discounted"),
     **{kind: _amounts(kind) for kind in (Order, OrderForm, Shipment, ReturnForm)},
 }
+_LEAST: Final = -LARGEST
 _READ: Final = {kind: attrgetter(*names) for kind, names in _CALCULATED.items()}
 
 
@@ -51,16 +52,16 @@ def refuse_too_much(order: Order) -> None:
             got=f"{amount:.6e}",
         )
         for path, kind, one in _parts(order)
-        if _is_beyond(_READ[kind](one))
+        if _beyond(_READ[kind](one))
         for name, amount in zip(_CALCULATED[kind], _READ[kind](one), strict=True)
-        if _is_beyond((amount,))
+        if _beyond((amount,))
     ]
     if too_large:
         raise Refused(problem("amount-too-large", errors=tuple(too_large)))
 
 
-def _is_beyond(amounts: tuple[Decimal | None, ...]) -> bool:
-    return any(one is not None and not -LARGEST <= one <= LARGEST for one in amounts)
+def _beyond(amounts: tuple[Decimal | None, ...]) -> list[Decimal]:
+    return [one for one in amounts if one and not _LEAST <= one <= LARGEST]
 
 
 def _parts(order: Order) -> Iterator[tuple[Path, type[Model], Model]]:

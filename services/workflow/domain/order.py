@@ -1,16 +1,18 @@
 """The documents of the workflow service: the order with its run, and what happened to it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 from contracts.messages.orders import StepFinished, StepStatus
 from contracts.order import Order
 from contracts.order_line import OrderLine
+from contracts.settings import Configuration
 from contracts.stored import order_document, order_model
 from contracts.value import Value
 from services.chassis.document import Bson, Document
@@ -113,6 +115,26 @@ class History(Part):
     """When the versions go, of which each but the first is a difference to the one before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An order with what steps have reported, which the stored one does not show yet."""
+
+    stored: Order
+    configuration: Configuration
+    reports: tuple[StepFinished, ...]
+    order: Order
+
+    def follows(
+        self, stored: Order, configuration: Configuration, reports: tuple[StepFinished, ...]
+    ) -> bool:
+        """Say whether it is what comes of the stored order with the first of these reports."""
+        return (
+            self.stored is stored
+            and self.configuration is configuration
+            and self.reports == reports[: len(self.reports)]
+        )
+
+
 class OrderDocument(Document):
     """An order as it is kept.
 
@@ -130,6 +152,19 @@ class OrderDocument(Document):
     history: History | None = None
     secret_key_hash: bytes | None = None
     """By which the order is found for whoever knows its secretKey (domain 3 no. 16)."""
+
+    _reported: Reported | None = PrivateAttr(default=None)
+
+    @property
+    def reported(self) -> Reported | None:
+        """What was worked out for the step before, while the document stays at hand."""
+        return self._reported
+
+    def knowing(self, reported: Reported) -> "OrderDocument":
+        """Return the document with what was worked out, which is not stored."""
+        document = self.model_copy()
+        document._reported = reported  # noqa: SLF001 - a private attribute of the same class
+        return document
 
     @property
     def at_hand(self) -> bool:

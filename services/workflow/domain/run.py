@@ -20,6 +20,7 @@ from services.workflow.domain.change import absorb, enter, noted, pricing
 from services.workflow.domain.order import (
     QUEUED,
     OrderDocument,
+    Reported,
     Run,
     StepResult,
     after_saving,
@@ -33,6 +34,8 @@ from services.workflow.domain.undo import to_undo, undone
 
 DEADLINE: Final = timedelta(seconds=180)
 DEEPEST: Final = 10
+
+_SEVERITIES: Final = tuple(StepStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def go_on(
             return Progress(document.model_copy(update={"run": run}))
     steps = _planned(document, run, configuration)
     planned = steps[run.position - run.begins]
-    status = max((one.status for one in answers), key=list(StepStatus).index)
+    status = max((one.status for one in answers), key=_SEVERITIES.index)
     reason = "; ".join(one.reason for one in answers if one.reason) or None
     stop = planned.stops(status)
     run = _with_result(run, planned.step, status, reason, stop=stop)
@@ -98,9 +101,15 @@ def go_on(
 
 def _reported(document: OrderDocument, run: Run, configuration: Configuration) -> Order:
     """Return the order with what the steps of the run have reported so far."""
-    order = document.order
-    for report in run.reports:
-        order = absorb(order, report, pricing(order, configuration))
+    known, order = document.reported, document.order
+    reports = run.reports
+    if known is not None and known.follows(order, configuration, reports):
+        order, reports = known.order, reports[len(known.reports) :]
+    if not reports:
+        return order
+    prices = pricing(order, configuration)
+    for report in reports:
+        order = absorb(order, report, prices)
     return order
 
 
@@ -179,6 +188,10 @@ def _advance(  # noqa: PLR0913 - where the run stands
             if order is not reported:
                 document = document.model_copy(update={"order": order})
                 changes["reports"] = ()
+            elif run.reports:
+                document = document.knowing(
+                    Reported(document.order, configuration, run.reports, order)
+                )
             waiting = document.model_copy(update={"run": run.model_copy(update=changes)})
             return Progress(waiting, outcome.messages)
         if outcome.order is not None:

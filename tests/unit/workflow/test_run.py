@@ -956,3 +956,43 @@ class TestEvents:
         sequences = [one.event.sequence for one in (*events, *more)]
         assert sequences == list(range(1, moved.version + 1))
         assert isinstance(more[0].event, OrderStatusChanged)
+
+
+WITHOUT_TAX = DEFAULT.model_copy(
+    update={
+        "markets": tuple(
+            one.model_copy(update={"is_tax_excluded": True}) for one in DEFAULT.markets
+        )
+    }
+)
+
+
+@pytest.mark.parametrize("settings", [DEFAULT, WITHOUT_TAX])
+def test_what_was_worked_out_for_the_step_before_is_what_would_be_worked_out_anew(
+    settings: Configuration,
+) -> None:
+    """The document at hand keeps it, one that was read again does not; new settings count."""
+    waiting = answered(
+        placed(
+            an_order(
+                order_form=a_form(
+                    payments=[a_payment(status="Pending", transaction_type="Authorization")]
+                )
+            )
+        ),
+        reserved={"1": 1},
+        costs={"1": "10.5"},
+    )
+    read_again = OrderDocument.from_bson({**waiting.document.to_bson(), "revision": 0})
+    money = [a_payment(id="p", amount=998, status="Processed")]
+
+    remembered = answered(waiting, configuration=settings, payments=money)
+    anew = answered(Progress(read_again), configuration=settings, payments=money)
+
+    assert waiting.document.reported is not None
+    assert read_again.reported is None
+    assert remembered.document.order == anew.document.order
+    assert remembered.ended == anew.ended is not None
+    [line] = (remembered.document.order.order_form or a_form()).line_items or []
+    assert line.reserved_inventory_quantity == 1
+    assert line.cost_total == 21
