@@ -1,5 +1,8 @@
 """Shipments: which lines leave from where, how, and how far they are."""
 
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
 from pydantic import Field
 
 from contracts.discount import Discount
@@ -144,3 +147,38 @@ class Shipment(Model):
     total: Amount | None = None
     properties: ListOf[PropertyItem] | None = None
     external_ids: ListOf[ExternalId] | None = None
+
+
+class ShipmentInfo(Model):
+    """A shipment to target, and what is to be known of it (S3, update shipment info model).
+
+    The members are named here as the shipment has them, and on the wire as S3 does (domain 3
+    no. 35). Those that are absent or null stay as they are.
+    """
+
+    other_names: ClassVar[Mapping[str, str]] = {"shippingMethodName": "shipmentMethodName"}
+
+    shipment_id: str | None = None
+    """Absent means the first shipment."""
+    order_status: Annotated[str, Field(min_length=1)] | None = None
+    """The status that the shipment enters; absent means the one of the request."""
+    shipping_method_name: Annotated[str | None, Field(alias="shipmentMethodName")] = None
+    shipping_method_product_id: str | None = None
+    shipment_tracking_link: Annotated[str | None, Field(alias="trackingUrl")] = None
+    shipment_tracking_number: Annotated[str | None, Field(alias="trackingNumber")] = None
+    shipment_label_link: Annotated[str | None, Field(alias="labelLink")] = None
+    return_tracking_link: str | None = None
+    return_tracking_number: str | None = None
+    return_label_link: str | None = None
+    comment: str | None = None
+    """Replaces the one that is there."""
+    warehouse_code: str | None = None
+    """Where it leaves from; what its lines hold in stock moves along (decided 6.3)."""
+    service_point_id: str | None = None
+    pick_up_point_information: PickUpPoint | None = None
+    packages: ListOf[Package] | None = None
+    """Replace those that are there."""
+    external_ids: ListOf[ExternalId] | None = None
+    """Added, or changed where the provider is known."""
+    properties: ListOf[PropertyItem] | None = None
+    """Added, or changed where key and group are known."""

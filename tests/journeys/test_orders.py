@@ -68,6 +68,42 @@ class TestAnOrder:
         assert [one["sequence"] for one in events.json["items"]] == [1]
         assert events.json["items"][0]["order"] == order
 
+    async def test_leaves_in_two_shipments_each_with_its_goods_and_its_money(
+        self, world: World
+    ) -> None:
+        sku = await world.stock(10)
+        body = an_order(sku=sku)
+        form = body["orderForm"]
+        gift = {"lineItemId": "2", "code": sku, "placedPrice": 100, "quantity": 1, "taxRate": 25}
+        form["lineItems"].append(gift)
+        form["payments"][0]["amount"] = 1098
+        second = {**form["shipments"][0], "shipmentId": "2", "lineItems": [gift]}
+        form["shipments"].append(second)
+        order_id = (await world.placed(body))["id"]
+        bring = {"shipmentId": "2", "shipmentMethodName": "Bring", "trackingNumber": "T-2"}
+
+        first = await world.enter(order_id, "Ship", shipmentInfo=bring)
+        rest = await world.enter(order_id, "Ship", shipmentInfo={"shipmentId": "1"})
+
+        shipped = first.json["order"]
+        assert (first.status, first.json["isAborted"], shipped["status"]) == (200, False, "New")
+        assert [one["orderStatus"] for one in shipped["orderForm"]["shipments"]] == ["New", "Ship"]
+        assert shipped["orderForm"]["shipments"][1]["shippingMethodName"] == "Bring"
+        assert shipped["orderForm"]["capturedPaymentTotal"] == 100
+        assert (rest.status, rest.json["order"]["status"]) == (200, "Ship")
+        assert rest.json["order"]["orderForm"]["capturedPaymentTotal"] == 1098
+        await world.quiet()
+        events = [one.type for one in world.events(order_id)]
+        assert events == [
+            "order.created",
+            "order.payment_updated",
+            "order.shipment_updated",
+            "order.status_changed",
+            "order.payment_updated",
+        ]
+        record = await world.record(sku)
+        assert (record["inventory"], record["reservedInventory"]) == (7, 0)
+
     async def test_goes_from_new_to_completed(self, world: World) -> None:
         sku = await world.stock(10)
         order = await world.placed(an_order(sku=sku))

@@ -14,6 +14,7 @@ from contracts.messages.orders.changes import ChangeCommand
 from contracts.messages.orders.message import COMMANDS, OrderMessage
 from contracts.order import NewOrder, Order
 from contracts.payment import Payment
+from contracts.shipment import ShipmentInfo
 from contracts.value import Value
 
 
@@ -142,6 +143,8 @@ class UpdateOrderStatus(ChangeCommand):
     type: ClassVar[str] = "orders.update_order_status"
 
     status: str
+    shipment_info: ShipmentInfo | None = None
+    """The shipment that alone enters the status; None means the whole order."""
     skip_run_workflow: bool = False
     user_id: str | None = None
     """Recorded on the change instead of `user` when the client names somebody."""

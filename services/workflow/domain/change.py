@@ -9,10 +9,19 @@ from contracts.messages.orders import StepFinished
 from contracts.money import exponent
 from contracts.note import EntityError
 from contracts.order import Order
+from contracts.order_line import OrderLine
 from contracts.payment import Payment
 from contracts.settings import Configuration, OrderStatus
+from contracts.shipment import Shipment
 from services.workflow.domain.calculate import Pricing, calculate, settle
-from services.workflow.domain.order import appended, replaced, step_key, with_form, with_lines
+from services.workflow.domain.order import (
+    appended,
+    are_agreed,
+    replaced,
+    step_key,
+    with_form,
+    with_lines,
+)
 from services.workflow.domain.status_log import status_log
 from services.workflow.domain.steps import open_quantity
 
@@ -97,41 +106,94 @@ def enter(
     order = replaced(order, **changes)
     if form is None or status is None:
         return order
-    is_logged = configuration.order_settings.use_order_status_log
     shipments = [
-        shipment.model_copy(
-            update={
-                "prev_status": shipment.prev_status
-                if shipment.order_status == name
-                else shipment.order_status,
-                "order_status": name,
-                **(
-                    {"status": status.shipment_status_update}
-                    if status.shipment_status_update
-                    else {}
-                ),
-                **(
-                    {"order_status_log": status_log(shipment.order_status_log, name, now)}
-                    if is_logged
-                    else {}
-                ),
-            }
-        )
-        for shipment in form.shipments or ()
+        _entered(shipment, status, name, now, configuration) for shipment in form.shipments or ()
     ]
     return with_form(order, shipments=shipments)
+
+
+def enter_shipment(  # noqa: PLR0913, PLR0917 - what a rule may know is handed to it
+    order: Order,
+    place: int,
+    status: OrderStatus | None,
+    name: str,
+    now: datetime,
+    configuration: Configuration,
+) -> Order:
+    """Return the order of which one shipment enters a status; the others stay where they are.
+
+    When all of them are there, the order follows, to the status' mainOrderStatus if it has one (S3,
+    update shipment status; domain 2.2, 3 no. 38).
+    """
+    shipments = list((order.order_form.shipments if order.order_form else None) or ())
+    shipments[place] = _entered(shipments[place], status, name, now, configuration)
+    order = with_form(order, shipments=shipments)
+    if not are_agreed(shipments):
+        return order
+    kind = configuration.order_type(order.order_type)
+    main = (status.main_order_status if status is not None else None) or name
+    known = kind.status(main) if kind is not None else None
+    changes: dict[str, object] = {"status": known.name if known is not None else main}
+    if known is not None and known.is_delivered_status and order.completed is None:
+        changes["completed"] = now
+    return replaced(order, **changes)
+
+
+def _entered(
+    shipment: Shipment,
+    status: OrderStatus | None,
+    name: str,
+    now: datetime,
+    configuration: Configuration,
+) -> Shipment:
+    is_there = shipment.order_status == name
+    changes: dict[str, object] = {
+        "prev_status": shipment.prev_status if is_there else shipment.order_status,
+        "order_status": name,
+    }
+    if status is not None and status.shipment_status_update:
+        changes["status"] = status.shipment_status_update
+    if configuration.order_settings.use_order_status_log:
+        changes["order_status_log"] = status_log(shipment.order_status_log, name, now)
+    return shipment.model_copy(update=changes)
 
 
 def delivered(order: Order) -> Order:
     """Return the order with the rest of every line delivered (decided 5.2, UpdateStatus only)."""
     form = order.order_form
     lines = [
-        line.model_copy(update={"delivered_quantity": open_quantity(line)})
-        if open_quantity(line) > (line.delivered_quantity or ZERO)
-        else line
+        line.model_copy(update={"delivered_quantity": open_quantity(line)}) if _rest(line) else line
         for line in (form.line_items if form else None) or ()
     ]
     return with_lines(order, lines)
+
+
+def delivered_with(order: Order, place: int) -> Order:
+    """Return the order with the rest of what one of its shipments holds delivered."""
+    form = order.order_form
+    shipments = list((form.shipments if form else None) or ())
+    rest = {line.line_item_id: _rest(line) for line in shipments[place].line_items or ()}
+    lines = [
+        line.model_copy(
+            update={"delivered_quantity": (line.delivered_quantity or ZERO) + rest[line_id]}
+        )
+        if rest.get(line_id := line.line_item_id)
+        else line
+        for line in (form.line_items if form else None) or ()
+    ]
+    order = with_lines(order, lines)
+    shipments = list((order.order_form.shipments if order.order_form else None) or ())
+    pieces = [
+        line.model_copy(update={"delivered_quantity": open_quantity(line)}) if _rest(line) else line
+        for line in shipments[place].line_items or ()
+    ]
+    shipments[place] = shipments[place].model_copy(update={"line_items": pieces})
+    return with_form(order, shipments=shipments)
+
+
+def _rest(line: OrderLine) -> Decimal:
+    """Return how many units are still to be delivered."""
+    return max(open_quantity(line) - (line.delivered_quantity or ZERO), ZERO)
 
 
 def noted(order: Order, finished: StepFinished, now: datetime) -> Order:

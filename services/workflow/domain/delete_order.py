@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from contracts.message import Message
-from contracts.messages.inventory import ForgetReservation, ReleaseStock
+from contracts.messages.inventory import ForgetReservation
 from contracts.messages.notifications import ForgetNotifications
 from contracts.messages.orders import DeleteOrder, EraseOrder, OrderDeleted, OrderEvent
 from contracts.messages.payments import ForgetOrder
@@ -20,7 +20,7 @@ from services.workflow.domain.order import DELETED, Deletion, OrderDocument, ord
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
 from services.workflow.domain.steps import held, step_named
-from services.workflow.domain.undo import unreserved
+from services.workflow.domain.undo import deleted
 
 ERASED: Final = (110110, "Deleted")
 
@@ -43,9 +43,10 @@ def delete_order(
     kind = configuration.order_type(document.order.order_type)
     status = kind.status(DELETED) if kind is not None else None
     order = enter(document.order, status, DELETED, now, configuration)
+    order, messages = deleted(document.order, order)
     closed = changed(
         document,
-        unreserved(order),
+        order,
         command,
         cause,
         now=now,
@@ -53,7 +54,7 @@ def delete_order(
         shape=EMPTY,
         is_priced=False,
     )
-    return replace(closed, messages=[ReleaseStock(order_id=order.id)])
+    return replace(closed, messages=messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _given_up(order: Order, configuration: Configuration) -> Sequence[Message]:
     if authorizing is None or authorizing.undo is None:
         raise LookupError("AuthorizePayment is no step with an undo")
     ids = [payment.id or payment.transaction_id for payment, _ in held(order)]
-    return authorizing.undo(order, ids, configuration)
+    return authorizing.undo(order, ids, None, configuration)
 
 
 def _told(order: Order, deletion: Deletion) -> OrderEvent:

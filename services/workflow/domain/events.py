@@ -29,8 +29,11 @@ from contracts.messages.orders import (
     StepStatus,
 )
 from contracts.order import Order
+from contracts.order_form import OrderForm
 from contracts.order_line import OrderLine
+from contracts.order_patch import read_only
 from contracts.settings import Configuration
+from contracts.shipment import Shipment
 from services.workflow.domain.order import (
     DELETED,
     OrderDocument,
@@ -69,6 +72,9 @@ _SENTENCES: Final[dict[type[OrderEvent], str]] = {
     OrderCommentAdded: "A comment was added",
     OrderShipmentUpdated: "A shipment was updated",
 }
+
+# Members of a shipment that follow the order to its status.
+_ENTERED: Final = ("status", "order_status")
 
 # Members that change with every version say nothing about what happened.
 _UNTOLD: Final = frozenset({"modified", "modifiedBy", "version", "versionId"})
@@ -141,27 +147,85 @@ def _kinds(
     kinds: list[type[OrderEvent]] = []
     if run.is_first:
         kinds.append(OrderCreated)
-    elif before is not None and before.status != order.status:
-        kinds.append(OrderStatusChanged)
-        kind = configuration.order_type(order.order_type)
-        status = kind.status(order.status) if kind is not None else None
-        if status is not None and status.is_canceled_status:
-            kinds.append(OrderCancelled)
-        if status is not None and status.is_delivered_status:
-            kinds.append(OrderCompleted)
-        if order.status == DELETED:
-            kinds.append(OrderDeleted)
-    if before is not None and _cancels(before, order):
-        kinds.append(OrderLineCancelled)
-    if before is not None and _payments(before) != _payments(order):
-        kinds.append(OrderPaymentUpdated)
+    elif before is not None:
+        by = run if progress.shape is None else None
+        kinds += _changes(before, order, configuration, by)
     if progress.aborted or run.is_marred:
         kinds.append(OrderWorkflowFailed)
     return kinds or [OrderUpdated]
 
 
+def _changes(
+    before: Order, order: Order, configuration: Configuration, run: Run | None
+) -> Iterator[type[OrderEvent]]:
+    """Yield what a change of an order tells: each kind of which something changed (design 11).
+
+    What the steps of a status do to shipments is part of the order's coming to it. Of what a client
+    changes, all that is neither a status, a payment nor a shipment makes the order updated.
+
+    :param run: which made the change; None where a client did
+    """
+    kind = configuration.order_type(order.order_type)
+    status = kind.status(order.status) if kind is not None else None
+    is_entered = before.status != order.status
+    is_cancelled = _cancels(before, order)
+    if is_entered:
+        yield OrderStatusChanged
+        if status is not None and status.is_canceled_status:
+            yield OrderCancelled
+        if status is not None and status.is_delivered_status:
+            yield OrderCompleted
+        if order.status == DELETED:
+            yield OrderDeleted
+    if is_cancelled:
+        yield OrderLineCancelled
+    pays = _payments(before) != _payments(order)
+    follows = _ENTERED if is_entered else ()
+    ships = _shipments(before, follows) != _shipments(order, follows)
+    if is_entered and run is not None and run.shipment is None:
+        ships = False
+    is_told = is_entered or is_cancelled
+    if (pays or ships) and run is None and not is_told and _rest(before) != _rest(order):
+        yield OrderUpdated
+    if pays:
+        yield OrderPaymentUpdated
+    if ships:
+        yield OrderShipmentUpdated
+
+
 def _payments(order: Order) -> Sequence[object]:
     return (order.order_form.payments if order.order_form else None) or ()
+
+
+def _shipments(order: Order, follows: Sequence[str]) -> Sequence[object]:
+    """Return what makes the shipments: their own members, which lines they hold, what of a piece.
+
+    What is calculated follows from the lines and tells nothing; nor does a line that changes.
+
+    :param follows: the members that follow from something else that is told
+    """
+    whole = {line.line_item_id: line.quantity for line in _lines(order)}
+    ours = dict.fromkeys((*read_only(Shipment), "line_items", *follows))
+    return [
+        (
+            shipment.model_copy(update=ours),
+            [
+                (id_ := line.line_item_id, whole.get(id_) != line.quantity and line.quantity)
+                for line in shipment.line_items or ()
+            ],
+        )
+        for shipment in (order.order_form.shipments if order.order_form else None) or ()
+    ]
+
+
+def _rest(order: Order) -> Order:
+    """Return the order without payments, shipments, and what only the system writes."""
+    form = order.order_form or OrderForm()
+    ours = dict.fromkeys(read_only(OrderLine))
+    lines = [line.model_copy(update=ours) for line in _lines(order)]
+    changes = {"line_items": lines, "shipments": None, "payments": None}
+    form = form.model_copy(update=dict.fromkeys(read_only(OrderForm)) | changes)
+    return order.model_copy(update=dict.fromkeys(read_only(Order)) | {"order_form": form})
 
 
 def _cancels(before: Order, after: Order) -> bool:

@@ -12,6 +12,7 @@ from contracts.order_line import OrderLine
 from services.workflow.domain.order import after_saving, with_lines
 from services.workflow.domain.place import Cause
 from services.workflow.domain.steps import open_quantity, shipped_lines
+from services.workflow.domain.undo import deleted
 
 ZERO: Final = Decimal(0)
 
@@ -23,10 +24,14 @@ def follow_stock(before: Order, after: Order, cause: Cause) -> tuple[Order, Sequ
     """Give back what is not needed any more, and let what moved be held where it is now.
 
     Only lines that hold something are touched: a change reserves nothing that was not reserved.
-    What a moved line holds in the end is told by the inventory, as by a step after saving.
+    What a moved line holds in the end is told by the inventory, as by a step after saving. An order
+    that is deleted holds nothing any more.
 
     :returns: the order with what its lines hold, and what is to be sent
     """
+    after, released = deleted(before, after)
+    if released:
+        return after, released
     holding = [line for line in _lines(before) if line.reserved_inventory_quantity]
     if not holding or before.order_form is after.order_form:
         return after, ()
@@ -70,7 +75,8 @@ def _lines(order: Order) -> Sequence[OrderLine]:
 
 def _parts(order: Order) -> Parts:
     parts: defaultdict[str, list[StockLine]] = defaultdict(list)
-    for shipment, line in shipped_lines(order):
+    shipments = (order.order_form.shipments if order.order_form else None) or ()
+    for shipment, line in shipped_lines(shipments):
         parts[line.line_item_id].append(
             StockLine(
                 line_item_id=line.line_item_id,

@@ -13,6 +13,7 @@ from contracts.messages.orders import StepFinished, StepStatus
 from contracts.order import Order
 from contracts.order_line import OrderLine
 from contracts.settings import Configuration
+from contracts.shipment import Shipment
 from contracts.stored import order_document, order_model
 from contracts.value import Value
 from services.chassis.document import Bson, Document
@@ -69,6 +70,8 @@ class Run(Part):
     reply_to: int | None = None
     status: str
     status_before: str | None = None
+    shipment: int | None = None
+    """The place of the one shipment that the run is about; None means the whole order (S3)."""
     is_first: bool = False
     plan: tuple[str, ...] = ()
     position: int = 0
@@ -314,6 +317,17 @@ def with_lines(order: Order, lines: Sequence[OrderLine]) -> Order:
         for shipment in form.shipments or ()
     ]
     return with_form(order, line_items=list(lines), shipments=shipments)
+
+
+def shipments_in_hand(order: Order, run: Run) -> Sequence[Shipment]:
+    """Return the shipments that a run is about."""
+    shipments = (order.order_form.shipments if order.order_form else None) or ()
+    return shipments if run.shipment is None else shipments[run.shipment : run.shipment + 1]
+
+
+def are_agreed(shipments: Sequence[Shipment]) -> bool:
+    """Say whether all shipments have the same status."""
+    return len({(one.order_status or "").casefold() for one in shipments}) == 1
 
 
 def appended(items: Sequence[Any] | None, *more: object) -> list[Any]:

@@ -134,13 +134,14 @@ def filled(
     Warning among the order's errors (decided 1.5).
     """
     initial = kind.initial() if kind is not None else None
+    created = order.created or now
     changes: dict[str, object] = {
         "order_type": order.order_type or (kind.name if kind is not None else None),
         "status": order.status or (initial.name if initial is not None else FIRST_STATUS),
         **filled_in(order, configuration),
-        "created": order.created or now,
+        "created": created,
         "modified": now,
-        "order_form": _form(order.order_form or OrderForm(), order, cause),
+        "order_form": _form(order.order_form or OrderForm(), order, cause, created),
     }
     provider = kind.default_external_id_provider if kind is not None else None
     if provider and not any(one.provider_name == provider for one in order.external_ids or ()):
@@ -191,7 +192,7 @@ def doubts_about(
     return doubts
 
 
-def _form(form: OrderForm, order: Order, cause: Cause) -> OrderForm:
+def _form(form: OrderForm, order: Order, cause: Cause, created: datetime) -> OrderForm:
     lines = _lines(form)
     by_id = {line.line_item_id: line for line in lines}
     shipments = [
@@ -210,30 +211,24 @@ def _form(form: OrderForm, order: Order, cause: Cause) -> OrderForm:
         update={
             "line_items": lines,
             "shipments": shipments,
-            "payments": identified(form.payments or (), cause, created=order.created),
+            "payments": identified(form.payments or (), cause, created=created),
         }
     )
 
 
-def identified(
-    payments: Sequence[Payment], cause: Cause, *, created: datetime | None
-) -> list[Payment]:
+def identified(payments: Sequence[Payment], cause: Cause, *, created: datetime) -> list[Payment]:
     """Return the payments with an id and a date each."""
     return [
-        _dated(
-            payment
-            if payment.id
-            else payment.model_copy(update={"id": str(derived(cause.id, f"payment/{position}"))}),
-            created,
+        payment
+        if payment.id and payment.created
+        else payment.model_copy(
+            update={
+                "id": payment.id or str(derived(cause.id, f"payment/{position}")),
+                "created": payment.created or created,
+            }
         )
         for position, payment in enumerate(payments)
     ]
-
-
-def _dated(payment: Payment, created: datetime | None) -> Payment:
-    if payment.created is not None or created is None:
-        return payment
-    return payment.model_copy(update={"created": created})
 
 
 def _lines(form: OrderForm) -> Sequence[OrderLine]:

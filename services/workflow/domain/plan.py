@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contracts.messages.orders import StepStatus
 from contracts.order import Order
 from contracts.settings import Configuration, OrderType, WorkflowStep
-from services.workflow.domain.order import Run
+from services.workflow.domain.order import Run, shipments_in_hand
 from services.workflow.domain.steps import step_named
 
 
@@ -26,7 +26,7 @@ class Planned:
     def applies(self, order: Order, run: Run) -> bool:
         """Say whether it runs for this order as the earlier steps have left it."""
         return all(
-            one.active and _in_scope(one, order) and _conditions_hold(one, run)
+            one.active and _in_scope(one, order, run) and _conditions_hold(one, run)
             for one in ((self.group, self.step) if self.group else (self.step,))
         )
 
@@ -62,9 +62,8 @@ def plan(kind: OrderType | None, status: str, configuration: Configuration) -> t
     return tuple(steps)
 
 
-def _in_scope(step: WorkflowStep, order: Order) -> bool:
-    form = order.order_form
-    shipments = (form.shipments if form else None) or ()
+def _in_scope(step: WorkflowStep, order: Order, run: Run) -> bool:
+    shipments = shipments_in_hand(order, run)
     return (
         _passes(step.enabled_for_markets, step.disabled_for_markets, [order.market_id])
         and _passes(step.enabled_for_stores, step.disabled_for_stores, [order.store_id])

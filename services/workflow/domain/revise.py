@@ -30,7 +30,7 @@ from services.workflow.domain.in_step import in_step
 from services.workflow.domain.order import DELETED, OrderDocument, appended, replaced, with_lines
 from services.workflow.domain.place import Cause, doubts_about, filled_in
 from services.workflow.domain.run import Progress
-from services.workflow.domain.update_status import refuse_unavailable
+from services.workflow.domain.update_status import named, refuse_unavailable
 
 ZERO: Final = Decimal(0)
 AT_THE_TILL: Final = "pos"
@@ -168,7 +168,7 @@ def _new_doubts(before: Order, after: Order, configuration: Configuration) -> di
         path: text
         for path, text in doubts_about(after, kind, configuration).items()
         if getattr(after, names[path]) != getattr(before, names[path])
-        and not (path == "status" and _is_deleted(after.status))
+        and not (path == "status" and named(None, after.status or "") == DELETED)
     }
 
 
@@ -185,18 +185,12 @@ def _entered(before: Order, after: Order, *, now: datetime, configuration: Confi
         return after
     kind = configuration.order_type(after.order_type)
     status = kind.status(wanted) if kind is not None else None
-    name = status.name if status is not None else wanted
-    if _is_deleted(name):
-        name = DELETED
+    name = named(status, wanted)
     if name == before.status:
         return replaced(after, status=name)
     if kind is not None:
         refuse_unavailable(kind, before.status, name)
     return enter(after, status, name, now, configuration)
-
-
-def _is_deleted(status: str | None) -> bool:
-    return (status or "").casefold() == DELETED.casefold()
 
 
 # -- lines -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from contracts.note import EntityError
 from contracts.order import Order
 from contracts.settings import Configuration, WorkflowStep
 from services.workflow.domain.calculate import settle
-from services.workflow.domain.change import absorb, enter, noted, pricing
+from services.workflow.domain.change import absorb, enter, enter_shipment, noted, pricing
 from services.workflow.domain.order import (
     QUEUED,
     OrderDocument,
@@ -30,7 +30,7 @@ from services.workflow.domain.order import (
 )
 from services.workflow.domain.plan import Planned, plan
 from services.workflow.domain.steps import Asked, Context, act, step_named
-from services.workflow.domain.undo import to_undo, undone
+from services.workflow.domain.undo import deleted, to_undo, undone
 
 DEADLINE: Final = timedelta(seconds=180)
 DEEPEST: Final = 10
@@ -236,7 +236,12 @@ def _move_on(  # noqa: PLR0913 - where the run stands, and where it goes
             "reports": (),
         }
     )
-    order = enter(left, entered, status, now, configuration)
+    if run.shipment is None:
+        order = enter(left, entered, status, now, configuration)
+    else:
+        order = enter_shipment(left, run.shipment, entered, status, now, configuration)
+    order, released = deleted(left, order)
+    messages += released
     if run.is_first:
         order = replaced(order, status=QUEUED)
     document = document.model_copy(update={"order": order})
@@ -253,10 +258,15 @@ def _end(
     configuration: Configuration,
 ) -> Progress:
     """End the run well: the order has its status, and the steps after saving are sent."""
-    order = replaced(document.order, status=run.status)
+    order = _arrived(document.order, run)
     order, run, messages = _save(order, run, steps, now, configuration)
     ended = document.model_copy(update={"order": order, "run": None})
     return Progress(ended, messages, ended=run)
+
+
+def _arrived(order: Order, run: Run) -> Order:
+    """Return the order in the status of the run; one about a shipment has settled that before."""
+    return order if run.shipment is not None else replaced(order, status=run.status)
 
 
 def _save(
@@ -301,7 +311,7 @@ def _abort(
 
     A first run leaves the order in its initial status with nothing held (decided 5.1).
     """
-    order = replaced(document.order, status=run.status)
+    order = _arrived(document.order, run)
     if run.is_first and run.initial is not None:
         kind = configuration.order_type(order.order_type)
         initial = kind.status(run.initial) if kind else None
@@ -310,8 +320,8 @@ def _abort(
     for undo in reversed(run.undo):
         step = step_named(undo.step)
         if step is not None and step.undo is not None:
-            messages += step.undo(order, undo.payment_ids, configuration)
-            order = undone(order, undo, now)
+            messages += step.undo(order, undo.payment_ids, run.shipment, configuration)
+            order = undone(order, undo, run.shipment, now)
     errors = tuple(
         EntityError(
             key=result.action_type,

@@ -3,14 +3,21 @@
 A step either finishes at once or asks another service and waits for its StepFinished.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from contracts.message import Message
-from contracts.messages.inventory import ReduceStock, ReleaseStock, ReserveStock, StockLine
+from contracts.messages.inventory import (
+    KeptUnits,
+    ReduceStock,
+    ReleaseStock,
+    ReleaseUnits,
+    ReserveStock,
+    StockLine,
+)
 from contracts.messages.notifications import NotifiedLine, SendNotification
 from contracts.messages.orders import StepStatus
 from contracts.messages.payments import (
@@ -26,7 +33,14 @@ from contracts.payment import Payment
 from contracts.settings import Configuration, UnknownConnector, WorkflowStep
 from contracts.shipment import Shipment
 from services.workflow.domain.calculate import outstanding
-from services.workflow.domain.order import Run, replaced, with_form, with_lines
+from services.workflow.domain.order import (
+    Run,
+    are_agreed,
+    replaced,
+    shipments_in_hand,
+    with_form,
+    with_lines,
+)
 
 ZERO: Final = Decimal(0)
 COUNTED: Final = frozenset({"Processed", "Paid", "Approved"})
@@ -43,6 +57,17 @@ class Context:
     now: datetime
     configuration: Configuration
     after_saving: bool = False
+
+    @property
+    def shipments(self) -> Sequence[Shipment]:
+        """The shipments that the run is about."""
+        return shipments_in_hand(self.order, self.run)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is about the whole order, or about a shipment that the others wait for."""
+        form = self.order.order_form
+        return self.run.shipment is None or are_agreed((form.shipments if form else None) or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +94,8 @@ class Asked:
 
 
 Act = Callable[[Context], Finished | Asked]
-TakeBack = Callable[[Order, Sequence[str], Configuration], Sequence[Message]]
+TakeBack = Callable[[Order, Sequence[str], int | None, Configuration], Sequence[Message]]
+"""The order, payments, the place of the one shipment that the run is about, the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +118,15 @@ def open_quantity(line: OrderLine) -> Decimal:
     return (line.quantity or ZERO) - (line.canceled_quantity or ZERO)
 
 
-def shipped_lines(order: Order) -> Iterator[tuple[Shipment, OrderLine]]:
-    """Yield every line of every shipment that has a SKU and is no virtual product."""
-    form = order.order_form
-    for shipment in (form.shipments if form else None) or ():
+def shipped_lines(shipments: Iterable[Shipment]) -> Iterator[tuple[Shipment, OrderLine]]:
+    """Yield every line of these shipments that has a SKU and is no virtual product."""
+    for shipment in shipments:
         for line in shipment.line_items or ():
             if line.code and not line.is_virtual_product:
                 yield shipment, line
 
 
-def _stock_lines(
-    order: Order, keep: Callable[[Shipment, OrderLine], bool] = lambda _shipment, _line: True
-) -> tuple[StockLine, ...]:
+def _stock_lines(order: Order, shipments: Iterable[Shipment]) -> tuple[StockLine, ...]:
     return tuple(
         StockLine(
             line_item_id=line.line_item_id,
@@ -112,13 +135,19 @@ def _stock_lines(
             quantity=quantity,
             shipment_id=shipment.shipment_id,
         )
-        for shipment, line in shipped_lines(order)
-        if (quantity := open_quantity(line)) > 0 and keep(shipment, line)
+        for shipment, line in shipped_lines(shipments)
+        if (quantity := open_quantity(line)) > 0
     )
 
 
 def _reserve(context: Context) -> Finished | Asked:
-    lines = _stock_lines(context.order)
+    lines = _stock_lines(context.order, context.shipments)
+    if context.run.shipment is not None:
+        # Of a line in pieces the others are named too: what is not would be given back.
+        form = context.order.order_form
+        concerned = {line.line_item_id for line in lines}
+        everywhere = _stock_lines(context.order, (form.shipments if form else None) or ())
+        lines = tuple(line for line in everywhere if line.line_item_id in concerned)
     if not lines:
         return Finished()
     return Asked(
@@ -134,18 +163,33 @@ def _reserve(context: Context) -> Finished | Asked:
     )
 
 
-def _unreserve(order: Order, _payments: Sequence[str], _: Configuration) -> Sequence[Message]:
-    return [ReleaseStock(order_id=order.id)]
+def _unreserve(
+    order: Order, _payments: Sequence[str], shipment: int | None, _: Configuration
+) -> Sequence[Message]:
+    if shipment is None:
+        return [ReleaseStock(order_id=order.id)]
+    shipments = (order.order_form.shipments if order.order_form else None) or ()
+    return [ReleaseUnits(order_id=order.id, lines=_nothing_kept(shipments[shipment]))]
 
 
 def _release(context: Context) -> Finished | Asked:
-    return Asked(
-        [ReleaseStock(order_id=context.order.id, run_id=context.run.id, step=context.run.position)]
+    asked = {"order_id": context.order.id, "run_id": context.run.id, "step": context.run.position}
+    if context.run.shipment is None:
+        return Asked([ReleaseStock(**asked)])
+    (shipment,) = context.shipments
+    return Asked([ReleaseUnits(**asked, lines=_nothing_kept(shipment))])
+
+
+def _nothing_kept(shipment: Shipment) -> tuple[KeptUnits, ...]:
+    return tuple(
+        KeptUnits(line_item_id=line.line_item_id, shipment_id=shipment.shipment_id, quantity=ZERO)
+        for line in shipment.line_items or ()
     )
 
 
 def _reduce(context: Context) -> Finished | Asked:
-    lines = _stock_lines(context.order, lambda shipment, _line: shipment.status == RELEASED)
+    released = (one for one in context.shipments if one.status == RELEASED)
+    lines = _stock_lines(context.order, released)
     if not lines:
         return Finished(status=StepStatus.WARNING, reason=f"no shipment has the status {RELEASED}")
     return Asked(
@@ -246,27 +290,45 @@ def captured(order: Order) -> list[tuple[Payment, Decimal]]:
     return found
 
 
+def _charges(order: Order) -> list[Payment]:
+    """Return the payments by which money was taken."""
+    return [
+        payment
+        for payment in _payments(order)
+        if payment.status in COUNTED and payment.transaction_type in {"Capture", "Sale", "Invoiced"}
+    ]
+
+
+def _captured_for(order: Order, shipment_id: str | None) -> Decimal:
+    return sum(
+        (one.amount for one in _charges(order) if one.shipment_id == shipment_id is not None), ZERO
+    )
+
+
 def _capture(context: Context) -> Finished | Asked:
-    """Charge what the order costs and is not charged yet, from the holds in list order."""
+    """Charge what the order costs and is not charged yet, from the holds in list order.
+
+    For one shipment that is its total, and no more than the whole order's rest (decided 7.3).
+    """
     order = context.order
     total = (order.order_form.total if order.order_form else None) or ZERO
-    already = sum(
-        (
-            payment.amount
-            for payment in _payments(order)
-            if payment.status in COUNTED
-            and payment.transaction_type in {"Capture", "Sale", "Invoiced"}
-        ),
-        ZERO,
-    )
+    already = sum((one.amount for one in _charges(order)), ZERO)
     owed = total - already
+    shipment_id = None
+    if context.run.shipment is not None:
+        (shipment,) = context.shipments
+        shipment_id = shipment.shipment_id
+        owed = min(owed, (shipment.total or ZERO) - _captured_for(order, shipment_id))
     operations: list[PaymentOperation] = []
     for payment, amount in held(order):
         if owed <= 0:
             break
         part = min(amount, owed)
         owed -= part
-        operations.append(_operation(order, payment, part, context.configuration))
+        operation = _operation(order, payment, part, context.configuration)
+        if shipment_id is not None:
+            operation = operation.model_copy(update={"shipment_id": shipment_id})
+        operations.append(operation)
     if not operations:
         if owed > 0:
             return Finished(status=StepStatus.WARNING, reason="no authorized money is left")
@@ -284,8 +346,14 @@ def _capture(context: Context) -> Finished | Asked:
 
 
 def _cancel_payments(context: Context) -> Finished | Asked:
-    """Void what is held and credit what was captured (decided 7.3)."""
+    """Void what is held and credit what was captured (decided 7.3).
+
+    Only when all shipments are cancelled, for the others are still to be paid (WS).
+    """
     order = context.order
+    if context.run.shipment is not None and not _is_cancelled(context):
+        reason = "the payments stay, since other shipments are not cancelled"
+        return Finished(status=StepStatus.WARNING, reason=reason)
     concerned: Sequence[tuple[type[VoidPayment | CreditPayment], list[tuple[Payment, Decimal]]]]
     concerned = [(VoidPayment, held(order)), (CreditPayment, captured(order))]
     commands = [
@@ -304,8 +372,18 @@ def _cancel_payments(context: Context) -> Finished | Asked:
     return Asked(commands) if commands else Finished()
 
 
+def _is_cancelled(context: Context) -> bool:
+    kind = context.configuration.order_type(context.order.order_type)
+    form = context.order.order_form
+    found = (
+        kind.status(one.order_status) if kind is not None else None
+        for one in (form.shipments if form else None) or ()
+    )
+    return all(status is not None and status.is_canceled_status for status in found)
+
+
 def _give_back(
-    order: Order, payment_ids: Sequence[str], configuration: Configuration
+    order: Order, payment_ids: Sequence[str], _shipment: int | None, configuration: Configuration
 ) -> Sequence[Message]:
     """Void the authorizations that this run asked for, whatever became of them."""
     operations = tuple(
@@ -337,6 +415,10 @@ def _notify(context: Context) -> Finished | Asked:
     if order.is_notifications_disabled:
         return Finished(status=StepStatus.WARNING, reason="notifications are disabled")
     form = order.order_form
+    lines, total = (form.line_items, form.total) if form else (None, None)
+    if context.run.shipment is not None:
+        (shipment,) = context.shipments
+        lines, total = shipment.line_items, shipment.total
     return Asked(
         [
             SendNotification(
@@ -352,14 +434,14 @@ def _notify(context: Context) -> Finished | Asked:
                 recipient=order.customer_email,
                 recipient_name=order.customer_name,
                 currency=order.billing_currency,
-                total=form.total if form else None,
+                total=total,
                 lines=tuple(
                     NotifiedLine(
                         name=line.display_name or line.code or line.line_item_id,
                         quantity=line.quantity or ZERO,
                         total=line.extended_price or ZERO,
                     )
-                    for line in (form.line_items if form else None) or ()
+                    for line in lines or ()
                 ),
             )
         ]
@@ -368,46 +450,56 @@ def _notify(context: Context) -> Finished | Asked:
 
 def _set_completed_date(context: Context) -> Finished:
     order = context.order
+    if not context.is_whole:
+        return _complete_shipment(context)
     return Finished(order if order.completed else replaced(order, completed=context.now))
 
 
 def _set_ready_for_pickup_date(context: Context) -> Finished:
-    return Finished(replaced(context.order, ready_for_pickup=context.now))
+    order = context.order
+    return Finished(replaced(order, ready_for_pickup=context.now) if context.is_whole else order)
 
 
 def _set_canceled_date(context: Context) -> Finished:
-    form = context.order.order_form
+    """Date the lines; of one shipment those of which no other one holds a piece."""
+    form, alone = context.order.order_form, context.run.shipment
+    concerned = {line.line_item_id for one in context.shipments for line in one.line_items or ()}
+    for place, one in enumerate((form.shipments if form else None) or ()):
+        if alone not in {None, place}:
+            concerned -= {line.line_item_id for line in one.line_items or ()}
     lines = [
-        line if line.canceled_date else line.model_copy(update={"canceled_date": context.now})
+        line.model_copy(update={"canceled_date": context.now})
+        if not line.canceled_date and (alone is None or line.line_item_id in concerned)
+        else line
         for line in (form.line_items if form else None) or ()
     ]
     return Finished(with_lines(context.order, lines))
 
 
-def _changed_shipments(order: Order, **changes: object) -> Order:
-    form = order.order_form
+def _changed_shipments(context: Context, **changes: object) -> Order:
+    form = context.order.order_form
     shipments = [
-        shipment.model_copy(update=changes) for shipment in (form.shipments if form else None) or ()
+        shipment.model_copy(update=changes) if context.run.shipment in {None, place} else shipment
+        for place, shipment in enumerate((form.shipments if form else None) or ())
     ]
-    return with_form(order, shipments=shipments)
+    return with_form(context.order, shipments=shipments)
 
 
 def _allocate_to_warehouse(context: Context) -> Finished:
     warehouse = context.step.property("WarehouseCode")
     if not warehouse:
         return Finished(status=StepStatus.WARNING, reason="the step has no property WarehouseCode")
-    return Finished(_changed_shipments(context.order, warehouse_code=warehouse, is_allocated=True))
+    return Finished(_changed_shipments(context, warehouse_code=warehouse, is_allocated=True))
 
 
 def _complete_shipment(context: Context) -> Finished:
-    return Finished(_changed_shipments(context.order, completed=context.now))
+    return Finished(_changed_shipments(context, completed=context.now))
 
 
 def _validate_tracking_number(context: Context) -> Finished:
-    form = context.order.order_form
     missing = [
         shipment.shipment_id or "?"
-        for shipment in (form.shipments if form else None) or ()
+        for shipment in context.shipments
         if not shipment.shipment_tracking_number
     ]
     if missing:
@@ -433,7 +525,11 @@ def _change_status(context: Context) -> Finished:
     if status is None:
         return Finished(status=StepStatus.ERROR, reason=f"there is no status {target}")
     only_from = context.step.property("FromStatus")
-    if only_from and only_from.casefold() != (context.run.status_before or "").casefold():
+    came_from = context.run.status_before
+    if context.run.shipment is not None:
+        (shipment,) = context.shipments
+        came_from = shipment.prev_status
+    if only_from and only_from.casefold() != (came_from or "").casefold():
         return Finished()
     return Finished(next_status=status.name)
 

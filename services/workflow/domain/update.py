@@ -18,7 +18,7 @@ from services.workflow.domain.order import OrderDocument, Run, order_bytes, repl
 from services.workflow.domain.place import Cause, doubts_about, place, refuse_too_large
 from services.workflow.domain.revise import closed, ours, places, revised
 from services.workflow.domain.run import Progress, start
-from services.workflow.domain.update_status import allowed
+from services.workflow.domain.update_status import allowed, named
 
 _BATCH = (310100, "BatchUpdate")
 
@@ -124,9 +124,9 @@ def _run(  # noqa: PLR0913 - what a rule may know is handed to it
     kind = configuration.order_type(order.order_type)
     status = allowed(kind, before.status, wanted) if wanted != before.status else None
     status = status or (kind.status(wanted) if kind is not None else None)
-    name = status.name if status is not None else wanted
-    order, messages = follow_stock(before, order, cause)
+    name = named(status, wanted)
     order = enter(order, status, name, now, configuration)
+    order, messages = follow_stock(before, order, cause)
     order = recalculate(before, order, pricing(order, configuration))
     refuse_too_large(order, max(cause.size, len(order_bytes(order))))
     run = Run(

@@ -233,17 +233,43 @@ class TestUpdateStatus:
         sent = UpdateOrderStatus.model_validate_json(answerer.named(order_id)[0].data)
         assert (sent.status, sent.skip_run_workflow, sent.user_id) == ("Ship", True, "kari")
 
-    async def test_names_what_is_missing_or_not_supported(self, call: Caller) -> None:
-        missing = await call("POST", "/api/Orders/1/UpdateStatus", {"status": None})
-        early = await call(
+    async def test_names_what_is_missing_or_wrong(self, call: Caller) -> None:
+        path = "/api/Orders/1/UpdateStatus"
+        missing = await call("POST", path, {"status": None, "shipmentInfo": {"packages": "2"}})
+        returned = await call("POST", path, {"status": "Ship", "returnId": "R1"})
+
+        assert [error["path"] for error in missing.json["errors"]] == [
+            "status",
+            "shipmentInfo.packages",
+        ]
+        assert [error["path"] for error in returned.json["errors"]] == ["returnId"]
+        assert (missing.status, returned.status) == (400, 400)
+
+    async def test_takes_the_names_of_the_reference_for_a_shipment(
+        self, call: Caller, database: Database, answerer: Answerer
+    ) -> None:
+        body = a_body()
+        await keep_order(database, body)
+        info = {
+            "ShipmentId": "1",
+            "shipmentMethodName": "Bring",
+            "trackingUrl": "https://tracking.bring.com/12345",
+            "labelLink": "https://labels.example/1",
+        }
+
+        await call(
             "POST",
-            "/api/Orders/1/UpdateStatus",
-            {"status": "Ship", "shipmentInfo": {"shipmentId": "1"}, "returnId": "R1"},
+            f"/api/Orders/{body['id']}/UpdateStatus",
+            {"status": "Ship", "shipmentInfo": info},
+            headers={"prefer": "respond-async"},
         )
 
-        assert [error["path"] for error in missing.json["errors"]] == ["status"]
-        assert [error["path"] for error in early.json["errors"]] == ["shipmentInfo", "returnId"]
-        assert (missing.status, early.status) == (400, 400)
+        (command,) = answerer.named(body["id"])
+        sent = UpdateOrderStatus.model_validate_json(command.data).shipment_info
+        assert sent is not None
+        assert (sent.shipment_id, sent.shipping_method_name) == ("1", "Bring")
+        assert sent.shipment_tracking_link == "https://tracking.bring.com/12345"
+        assert sent.shipment_label_link == "https://labels.example/1"
 
     async def test_finds_nothing_outside_the_scope(
         self, call: Caller, database: Database, answerer: Answerer

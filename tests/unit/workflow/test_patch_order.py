@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from contracts.faults import Invalid
-from contracts.messages.inventory import ReleaseUnits, RenameReservedLines
-from contracts.messages.orders import OrderLineCancelled, OrderStatusChanged, OrderUpdated
+from contracts.messages.inventory import ReleaseStock, ReleaseUnits, RenameReservedLines
+from contracts.messages.orders import (
+    OrderDeleted,
+    OrderLineCancelled,
+    OrderPaymentUpdated,
+    OrderShipmentUpdated,
+    OrderStatusChanged,
+    OrderUpdated,
+)
 from contracts.messages.replies import shaped
 from contracts.model import parse
 from contracts.note import EntityError
@@ -111,6 +118,46 @@ class TestPatchOrder:
         progress = patched_with(document, {"customerName": "Kari"})
 
         assert kinds(document, progress) == [(OrderUpdated, 310100, "Updated")]
+
+    def test_tells_each_kind_of_thing_that_it_changes(self) -> None:
+        document = kept(the_reference_order())
+        shipment = {"shipments": [{"shipmentId": "1", "shipmentTrackingNumber": "T-1"}]}
+        payment = {"payments": [a_payment(transaction_id="new").model_dump(exclude_none=True)]}
+
+        ships = patched_with(document, {"orderForm": shipment})
+        pays = patched_with(document, {"orderForm": payment})
+        both = patched_with(document, {"orderForm": shipment | payment})
+        more = patched_with(document, {"customerName": "Kari", "orderForm": shipment})
+        entering = patched_with(document, {"status": "InProgress", "orderForm": shipment})
+        cheaper = patched_with(
+            document, {"orderForm": {"lineItems": [{"lineItemId": "1", "placedPrice": 1}]}}
+        )
+
+        assert kinds(document, ships) == [(OrderShipmentUpdated, 310100, "Updated")]
+        assert kinds(document, pays) == [(OrderPaymentUpdated, 310100, "Updated")]
+        assert [kind for kind, *_ in kinds(document, both)] == [
+            OrderPaymentUpdated,
+            OrderShipmentUpdated,
+        ]
+        assert [kind for kind, *_ in kinds(document, more)] == [OrderUpdated, OrderShipmentUpdated]
+        assert [kind for kind, *_ in kinds(document, entering)] == [
+            OrderStatusChanged,
+            OrderShipmentUpdated,
+        ]
+        # Its shipment's totals follow the line, which is no news of the shipment.
+        assert [kind for kind, *_ in kinds(document, cheaper)] == [OrderUpdated]
+
+    def test_to_deleted_gives_the_stock_back_as_a_deletion_does(self) -> None:
+        document = holding(kept(the_reference_order()))
+
+        deleted = patched_with(document, {"status": "deleted"})
+        restored = patched_with(deleted.document, {"status": "New"})
+
+        assert order_of(deleted).status == "Deleted"
+        assert deleted.messages == [ReleaseStock(order_id=document.id)]
+        assert [one.reserved_inventory_quantity for one in lines_of(order_of(deleted))] == [0]
+        assert kinds(document, deleted)[1][0] is OrderDeleted
+        assert restored.messages == ()
 
     def test_clears_first_then_takes_properties_away_then_patches(self) -> None:
         document = kept(

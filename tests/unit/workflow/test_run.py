@@ -176,11 +176,17 @@ class TestPlace:
         assert order.customer_number == order.customer_id
         assert order.created == NOW
 
-    def test_gives_every_payment_an_id(self) -> None:
-        form = placed(the_reference_order()).document.order.order_form
+    def test_gives_every_payment_an_id_and_the_date_of_the_order(self) -> None:
+        before = datetime(2024, 1, 15, tzinfo=UTC)
 
-        assert form is not None
-        assert [bool(payment.id) for payment in form.payments or ()] == [True]
+        new = placed(the_reference_order()).document.order.order_form
+        moved = placed(an_order(created=before)).document.order.order_form
+
+        assert new is not None
+        assert moved is not None
+        assert [bool(payment.id) for payment in new.payments or ()] == [True]
+        assert [payment.created for payment in new.payments or ()] == [NOW]
+        assert [payment.created for payment in moved.payments or ()] == [before]
 
     def test_lifts_a_line_that_stands_only_on_a_shipment(self) -> None:
         extra = a_line(line_item_id="2", code="SKU-002", quantity=Decimal(1))
@@ -857,8 +863,22 @@ class TestUpdateStatus:
         restored = entering(kept, "New", skip_run_workflow=True)
 
         assert deleted.document.order.status == "Deleted"
+        assert kinds(deleted.messages) == [ReleaseStock]
         assert [type(one.event) for one in events] == [OrderStatusChanged, OrderDeleted]
         assert restored.document.order.status == "New"
+
+    def test_deletes_by_a_step_as_by_a_request(self) -> None:
+        configuration = two_statuses([], [a_change_to("Deleted")])
+        (kind,) = configuration.order_types
+        gone = OrderStatus(name="Deleted", order=3)
+        kind = kind.model_copy(update={"order_statuses": (*kind.order_statuses, gone)})
+        configuration = configuration.model_copy(update={"order_types": (kind,)})
+        document = placed(the_reference_order(), configuration).document
+
+        deleted = entering(document, "Next", configuration)
+
+        assert deleted.document.order.status == "Deleted"
+        assert kinds(deleted.messages) == [ReleaseStock]
 
     def test_refuses_a_status_that_the_present_one_does_not_lead_to(self) -> None:
         configuration = one_status(available_steps=["New"], enforce_available_steps_policy=True)

@@ -263,7 +263,8 @@ OPEN_POINTS: Final = (
         "Deleted orders",
         "The status becomes Deleted: hidden from lists and searches that do not ask for it, still "
         "answered by id, restored by another status. Permanently deleted ones are gone with their "
-        "versions and events, and their ids are free.",
+        "versions and events, and their ids are free. The status gives the stock back in whatever "
+        "way it is entered, and leaves the money where it is.",
     ),
     OpenPoint(
         "30",
@@ -291,6 +292,23 @@ OPEN_POINTS: Final = (
         "isReadOnly",
         "Every write to the order is 400 but comments, deleting, and a patch that frees it; for a "
         "line the same of that line.",
+    ),
+    OpenPoint(
+        "35",
+        _ORDERS,
+        "Names in shipmentInfo",
+        "Those of the workflow document (shipmentMethodName, trackingUrl, trackingNumber, "
+        "labelLink); the shipment has and shows them under its own. External ids and properties "
+        "are added or changed, packages replaced; what is absent or null stays.",
+    ),
+    OpenPoint(
+        "38",
+        _ORDERS,
+        "status beside shipmentInfo",
+        "The shipment alone enters shipmentInfo's orderStatus, or else status, and that one's "
+        "workflow runs for it: its goods, its total, its date. The first shipment is meant where "
+        "none is named, and an unknown one is 404: a new one would have no lines. The order "
+        "follows, without another run, when all its shipments are in one status.",
     ),
     OpenPoint(
         "42",

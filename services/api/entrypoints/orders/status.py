@@ -4,11 +4,12 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from contracts.fields import Flag, OpenObject
+from contracts.fields import Flag
 from contracts.messages.orders import UpdateOrderStatus
 from contracts.model import Model
 from contracts.order import Order
 from contracts.problems import FieldProblem
+from contracts.shipment import ShipmentInfo
 from services.api.domain import refusal
 from services.api.entrypoints.orders.change import CHANGES, change, if_match
 from services.api.entrypoints.parts import Parts
@@ -18,14 +19,16 @@ from services.api.entrypoints.routing import Route
 
 
 class UpdateStatusPatch(Model):
-    """A status for the whole order (S3); the members for one shipment or return are to come."""
+    """A status for the order, or for one of its shipments (S3, update status patch model)."""
 
     status: Annotated[str, Field(min_length=1)]
     skip_run_workflow: Flag = False
     user_id: str | None = None
     """Who is noted as having changed it."""
-    shipment_info: OpenObject | None = None
+    shipment_info: ShipmentInfo | None = None
+    """With it one shipment alone enters the status, and the workflow runs for that one."""
     return_id: str | None = None
+    """Of a return; it must be absent, since returns have no status of their own here."""
 
 
 class ActionResult(Model):
@@ -56,20 +59,23 @@ class WorkflowExecutionResult(Model):
 
 
 async def update_status(request: Request, parts: Parts) -> Response:
-    """Set the order's status and run its workflow; answers when that run has ended."""
+    """Set the order's status and run its workflow; answers when that run has ended.
+
+    With `shipmentInfo` one shipment enters the status, and the workflow runs for its goods and its
+    share of the money alone; without a `shipmentId` that is the first one. When all shipments are
+    in one status, the order has it too.
+    """
     order_id = request.parameters["orderId"]
     parsed, raw = await request.parsed(UpdateStatusPatch, strict=parts.strict)
     patch = parsed.value
-    faults = [
-        FieldProblem(path=path, message="is not supported yet: only the order's status is")
-        for path, value in (("shipmentInfo", patch.shipment_info), ("returnId", patch.return_id))
-        if value is not None
-    ]
-    if faults:
-        raise refusal("validation-failed", errors=faults)
+    if patch.return_id is not None:
+        said = "expected none: only an order or a shipment enters a status, no return does"
+        fault = FieldProblem(path="returnId", message=said, got=patch.return_id[:100])
+        raise refusal("validation-failed", errors=[fault])
     message = UpdateOrderStatus(
         order_id=order_id,
         status=patch.status,
+        shipment_info=patch.shipment_info,
         skip_run_workflow=patch.skip_run_workflow,
         user=request.client.id,
         user_id=patch.user_id,
@@ -95,6 +101,8 @@ ROUTES: Final = (
             *CHANGES,
             "unknown-status",
             "status-not-available",
+            "shipment-not-found",
+            "too-many-entries",
         ),
     ),
 )
