@@ -172,6 +172,11 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "The order changed meanwhile",
         "Read it again and repeat the change.",
     ),
+    "request-under-way": (
+        409,
+        "The first request with this Idempotency-Key is under way",
+        "Repeat the request shortly; it gets the answer of the first one.",
+    ),
     "duplicate-client-id": (
         409,
         "A client with this id exists",

@@ -152,7 +152,8 @@ def beyond(
 class Command:
     """A command ready to be published: whose inbox will know it, and the record it becomes.
 
-    `partition` is set only where the sender chooses it.
+    `partition` is set only where the sender chooses it. `shows_secret` says that the body of its
+    answer is kept nowhere.
     """
 
     service: str
@@ -162,6 +163,7 @@ class Command:
     data: bytes
     order_id: str | None = None
     partition: int | None = None
+    shows_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Annotated, Final
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from contracts.fields import LONGEST_LIST, Flag, ListOf
 from contracts.model import Model
 from services.api.domain import ROLES, Client, beyond, refusal, spelt
+from services.api.entrypoints.once import ONCE, once
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.query import Paging, query_of
 from services.api.entrypoints.request import Request
@@ -19,6 +21,7 @@ from services.api.entrypoints.response import (
     NO_CONTENT,
     NO_STORE,
     OK,
+    Header,
     Response,
     ignored_fields,
     location,
@@ -114,7 +117,8 @@ class ApiClientPatch(Model):
 async def create_client(request: Request, parts: Parts) -> Response:
     """Make a client; this answer alone shows its `clientSecret`.
 
-    Its roles and scope must be ones that the client that asks holds itself.
+    Its roles and scope must be ones that the client that asks holds itself. A repeat with the same
+    Idempotency-Key is answered without the secret: if the first answer was lost, rotate it.
     """
     parsed, _ = await request.parsed(NewApiClient, strict=parts.strict)
     new = parsed.value
@@ -138,7 +142,7 @@ async def create_client(request: Request, parts: Parts) -> Response:
         raise refusal("duplicate-client-id") from error
     log.info("api_client.created", id=id_, by=request.client.id)
     headers = (location("ApiClients", id_), NO_STORE, *ignored_fields(parsed.ignored))
-    return model_response(_with_secret(made, secret), CREATED, headers)
+    return _showing(made, secret, CREATED, headers)
 
 
 async def list_clients(request: Request, parts: Parts) -> Response:
@@ -181,7 +185,8 @@ async def change_client(request: Request, parts: Parts) -> Response:
 async def rotate_secret(request: Request, parts: Parts) -> Response:
     """Give a client a new secret, which this answer alone shows.
 
-    The old secret ends at once, and tokens made with it within five seconds.
+    The old secret ends at once, and tokens made with it within five seconds. A repeat with the same
+    Idempotency-Key is answered without the new one; another key makes yet another secret.
     """
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     now = parts.clock.now()
@@ -192,7 +197,7 @@ async def rotate_secret(request: Request, parts: Parts) -> Response:
 
     changed = await _change(request, parts, change, secret=secret)
     log.info("api_client.rotated", id=changed.client_id, by=request.client.id)
-    return model_response(_with_secret(changed, secret), OK, (NO_STORE,))
+    return _showing(changed, secret, OK, (NO_STORE,))
 
 
 async def remove_client(request: Request, parts: Parts) -> Response:
@@ -230,8 +235,12 @@ def _must_hold(asking: Client, one: ApiClient) -> None:
         raise refusal("forbidden", detail, errors=faults)
 
 
-def _with_secret(one: ApiClient, secret: str) -> ClientWithSecret:
-    return ClientWithSecret.model_validate({**one.model_dump(), "clientSecret": secret})
+def _showing(one: ApiClient, secret: str, status: int, headers: Sequence[Header]) -> Response:
+    """Return the client with its secret, which no repeat shows."""
+    shown = ClientWithSecret.model_validate({**one.model_dump(), "clientSecret": secret})
+    response = model_response(shown, status, headers)
+    response.kept = model_response(one).body
+    return response
 
 
 _PATH: Final = "/api/ApiClients"
@@ -241,12 +250,12 @@ ROUTES: Final = (
     Route(
         method="POST",
         path=_PATH,
-        handler=create_client,
+        handler=once(create_client),
         requires="UserAdmin",
         body=NewApiClient,
         answer=ClientWithSecret,
         status=CREATED,
-        problems=("duplicate-client-id",),
+        problems=("duplicate-client-id", *ONCE),
     ),
     Route(
         method="GET",
@@ -268,26 +277,26 @@ ROUTES: Final = (
     Route(
         method="PATCH",
         path=_ONE,
-        handler=change_client,
+        handler=once(change_client),
         requires="UserAdmin",
         body=ApiClientPatch,
         answer=ApiClient,
-        problems=("not-found", "client-needed"),
+        problems=("not-found", "client-needed", *ONCE),
     ),
     Route(
         method="DELETE",
         path=_ONE,
-        handler=remove_client,
+        handler=once(remove_client),
         requires="UserAdmin",
         status=NO_CONTENT,
-        problems=("not-found", "client-needed"),
+        problems=("not-found", "client-needed", *ONCE),
     ),
     Route(
         method="POST",
         path=f"{_ONE}/RotateSecret",
-        handler=rotate_secret,
+        handler=once(rotate_secret),
         requires="UserAdmin",
         answer=ClientWithSecret,
-        problems=("not-found",),
+        problems=("not-found", *ONCE),
     ),
 )

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from contracts.model import Model
 from services.api.domain import OWNER, refusal
+from services.api.entrypoints.once import ONCE, once
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.query import Paging, query_of
 from services.api.entrypoints.request import Request
@@ -155,19 +156,19 @@ ROUTES: Final = (
     Route(
         method="DELETE",
         path=f"{_PATH}/{{id}}",
-        handler=discard_dead_letter,
+        handler=once(discard_dead_letter),
         requires=OWNER,
         query=DiscardQuery,
         status=NO_CONTENT,
-        problems=("validation-failed", "not-found"),
+        problems=("validation-failed", "not-found", *ONCE),
     ),
     Route(
         method="POST",
         path=f"{_PATH}/{{id}}/Redrive",
-        handler=redrive_dead_letter,
+        handler=once(redrive_dead_letter),
         requires=OWNER,
         answer=Redriven,
         status=ACCEPTED,
-        problems=("not-found",),
+        problems=("not-found", *ONCE),
     ),
 )

@@ -36,7 +36,8 @@ Header = tuple[bytes, bytes]
 class Response:
     """Status, body and headers; without a body there is no content type.
 
-    `problem` is what the body says, if that is one.
+    `problem` is what the body says, if that is one. `kept` is the body for whoever repeats the
+    request with its Idempotency-Key, where the body shows what nobody sees again.
     """
 
     status: int
@@ -44,6 +45,7 @@ class Response:
     headers: Sequence[Header] = ()
     media_type: bytes = JSON
     problem: Problem | None = None
+    kept: bytes | None = None
 
     def occurred_at(self, path: str) -> None:
         """Say in a problem, if it is one, which path was asked for (RFC 9457, 3.1.5)."""
@@ -176,7 +178,13 @@ CHALLENGES: Final = {
     "invalid-credentials": b'Basic realm="kontor", charset="UTF-8"',
 }
 """How to sign in where a 401 says so (RFC 6750, RFC 7617)."""
-BUSY: Final = {"order-locked": 1, "version-conflict": 1, "unavailable": 2, "too-many-requests": 1}
+BUSY: Final = {
+    "order-locked": 1,
+    "version-conflict": 1,
+    "request-under-way": 1,
+    "unavailable": 2,
+    "too-many-requests": 1,
+}
 """Problems that pass by themselves, and after how many seconds it is worth trying again."""
 
 

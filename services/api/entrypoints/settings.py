@@ -12,6 +12,7 @@ from contracts.problems import FieldProblem
 from contracts.reading import load
 from contracts.settings import DOCUMENTS
 from services.api.domain import refusal
+from services.api.entrypoints.once import ONCE, once
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request, refused
 from services.api.entrypoints.response import (
@@ -154,11 +155,11 @@ ROUTES: Final = tuple(
         Route(
             method="PUT",
             path=f"/api/Settings/{name}",
-            handler=_writer(name),
+            handler=once(_writer(name)),
             requires="SettingsAdmin",
             body=DOCUMENTS[name],
             answer=_answer(name),
-            problems=("precondition-failed",),
+            problems=("precondition-failed", *ONCE),
         ),
     )
 )

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from dataclasses import replace
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -56,14 +57,13 @@ async def create_endpoint(request: Request, parts: Parts) -> Response:
 
     def build(id_: UUID) -> Command:
         word = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-        return _command(
-            CreateWebhookEndpoint(
-                endpoint_id=_endpoint_id(id_),
-                settings=parsed.value,
-                secret=_PREFIXES[parsed.value.signature] + word,
-                user=request.client.id,
-            )
+        making = CreateWebhookEndpoint(
+            endpoint_id=_endpoint_id(id_),
+            settings=parsed.value,
+            secret=_PREFIXES[parsed.value.signature] + word,
+            user=request.client.id,
         )
+        return replace(_command(making), shows_secret=True)
 
     # Not later: the secret is in no other answer.
     origin = request.origin(raw, may_leave=False)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -244,7 +244,8 @@ class Commands:
             await self._promise(id_, command, origin)
             return Accepted(id_, replayed)
         if origin.key is not None and (command.order_id is None or result.problem is not None):
-            await self._requests.keep(origin, result)
+            kept = replace(result, body=None) if command.shows_secret else result
+            await self._requests.keep(origin, kept)
         return Answered(id_, result, replayed)
 
     async def _wait_or_find(self, waiter: Waiter, id_: UUID, command: Command) -> Result | None:

@@ -20,13 +20,28 @@ _decompressor = zstandard.ZstdDecompressor()
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a request was answered that no command carried out, as a repeat gets it."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A key and the command it stands for. `result` is what was answered, where that was kept."""
+    """A key and the command it stands for.
+
+    `result` is what that was answered, where it was kept, and `answer` the same of a request that
+    no command carried out.
+    """
 
     command: UUID
     fingerprint: bytes
     is_new: bool
     result: Result | None = None
+    answer: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +72,21 @@ class Requests:
 
     async def claim(self, origin: Origin, *, now: datetime) -> Claim:
         """Tie the origin's key to its command, or return what it is tied to already."""
-        key = {"c": origin.client, "k": origin.key}
         document = {
-            "_id": key,
+            **_key(origin),
             "command": origin.command,
             "fingerprint": origin.fingerprint,
             "at": now,
         }
         if await self._new_keys.insert(document):
             return Claim(origin.command, origin.fingerprint, is_new=True)
-        found = await self._keys.find_one({"_id": key})
+        found = await self._keys.find_one(_key(origin))
         if found is None:  # it expired this very moment
             return await self.claim(origin, now=now)
         result = _result(found["result"]) if "result" in found else None
-        return Claim(found["command"], found["fingerprint"], is_new=False, result=result)
+        answer = _answer(found["answer"]) if "answer" in found else None
+        command, fingerprint = found["command"], found["fingerprint"]
+        return Claim(command, fingerprint, is_new=False, result=result, answer=answer)
 
     async def keep(self, origin: Origin, result: Result) -> None:
         """Keep what was answered to the request with this key."""
@@ -81,9 +97,26 @@ class Requests:
             kept["body"] = _compressor.compress(result.body)
         if result.problem is not None:
             kept["problem"] = result.problem.model_dump_json(exclude_none=True)
-        await self._keys.update_one(
-            {"_id": {"c": origin.client, "k": origin.key}}, {"$set": {"result": kept}}
-        )
+        await self._keys.update_one(_key(origin), {"$set": {"result": kept}})
+
+    async def keep_answer(self, origin: Origin, answer: Kept) -> None:
+        """Keep what was answered to the request with this key, which no command carried out."""
+        kept: Bson = {"status": answer.status, "headers": [list(one) for one in answer.headers]}
+        if answer.problem is not None:
+            kept["problem"] = answer.problem.model_dump_json(exclude_none=True)
+        else:
+            kept["body"] = _compressor.compress(answer.body)
+        await self._keys.update_one(_key(origin), {"$set": {"answer": kept}})
+
+    async def take_over(self, origin: Origin, *, now: datetime, before: datetime) -> bool:
+        """Let this request have the key if nobody was answered since that time."""
+        abandoned = {**_key(origin), "answer": None, "at": {"$lt": before}}
+        taken = await self._keys.update_one(abandoned, {"$set": {"at": now}})
+        return bool(taken.modified_count)
+
+    async def let_go(self, origin: Origin) -> None:
+        """Forget the key: nothing was done."""
+        await self._keys.delete_one(_key(origin))
 
     async def promise(
         self, command_id: UUID, command: Command | Batch, *, client: str, now: datetime
@@ -116,6 +149,16 @@ class Requests:
             batch = Batch(found["service"], found["places"], found["summary"])
         order_id = found.get("orderId")
         return Operation(id_, found["client"], found["service"], order_id, found["at"], batch)
+
+
+def _key(origin: Origin) -> Bson:
+    return {"_id": {"c": origin.client, "k": origin.key}}
+
+
+def _answer(kept: Bson) -> Kept:
+    problem = Problem.model_validate_json(kept["problem"]) if "problem" in kept else None
+    body = b"" if problem is not None else _decompressor.decompress(kept["body"])
+    return Kept(kept["status"], body, [(name, text) for name, text in kept["headers"]], problem)
 
 
 def _result(kept: Bson) -> Result:

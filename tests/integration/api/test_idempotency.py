@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import zstandard
 from pydantic_core import to_json
 
 from contracts.problems import problem
@@ -300,3 +301,95 @@ class TestOperation:
     async def _promised(call: Caller, body: dict[str, Any]) -> str:
         said = await call("POST", "/api/Orders", body, headers={"Prefer": "respond-async"})
         return str(said.json["operationId"])
+
+
+class TestWriteThatNoCommandCarriesOut:
+    async def test_happens_once_and_shows_its_secret_once(
+        self, call: Caller, database: Database
+    ) -> None:
+        headers = keyed()
+        path = "/api/ApiClients"
+
+        first = await call("POST", path, {"roles": ["ApiUser"]}, headers=headers)
+        again = await call("POST", path, {"roles": ["ApiUser"]}, headers=headers)
+
+        secret = first.json["clientSecret"]
+        assert (first.status, again.status) == (201, 201)
+        assert again.json == {k: v for k, v in first.json.items() if k != "clientSecret"}
+        assert again.headers["location"] == first.headers["location"]
+        assert again.headers["idempotency-replayed"] == "true"
+        assert "idempotency-replayed" not in first.headers
+        kept = await database["idempotency_keys"].find_one({"_id.k": headers["Idempotency-Key"]})
+        assert kept is not None
+        assert secret.encode() not in zstandard.decompress(kept["answer"]["body"])
+
+    async def test_is_answered_alike_whatever_its_kind(self, call: Caller) -> None:
+        made = await call("POST", "/api/ApiClients", {"roles": ["ApiUser"]})
+        one = made.headers["location"]
+        rotating, changing, removing, setting = keyed(), keyed(), keyed(), keyed()
+        shipped = (await call("GET", "/api/Settings/Stores")).json
+
+        rotated = [await call("POST", f"{one}/RotateSecret", headers=rotating) for _ in range(2)]
+        changed = [await call("PATCH", one, {"name": "A"}, headers=changing) for _ in range(2)]
+        removed = [await call("DELETE", one, headers=removing) for _ in range(2)]
+        put = [
+            await call("PUT", "/api/Settings/Stores", shipped[1:], headers=setting),
+            await call("PUT", "/api/Settings/Stores", shipped),
+            await call("PUT", "/api/Settings/Stores", shipped[1:], headers=setting),
+        ]
+
+        assert "clientSecret" in rotated[0].json
+        assert "clientSecret" not in rotated[1].json
+        assert (changed[0].status, changed[0].body) == (changed[1].status, changed[1].body)
+        assert [said.status for said in removed] == [204, 204]
+        assert (put[2].body, put[2].headers["etag"]) == (put[0].body, put[0].headers["etag"])
+        assert (await call("GET", "/api/Settings/Stores")).json == shipped
+
+    async def test_keeps_a_refusal_that_was_decided_and_no_other(self, call: Caller) -> None:
+        id_, taken, bad = uuid4().hex, keyed(), keyed()
+        path, body = "/api/ApiClients", {"roles": ["ApiUser"], "clientId": id_}
+        await call("POST", path, body)
+
+        refused = await call("POST", path, body, headers=taken)
+        await call("DELETE", f"{path}/{id_}")
+        replayed = await call("POST", path, body, headers=taken)
+        other = await call("POST", path, {"roles": ["OrderRead"]}, headers=taken)
+        invalid = await call("POST", path, {"roles": []}, headers=bad)
+        garbled = await call("POST", path, data=b"{", headers=bad)
+        corrected = await call("POST", path, {"roles": ["ApiUser"]}, headers=bad)
+
+        assert (refused.status, refused.problem) == (409, "duplicate-client-id")
+        assert replayed.json == refused.json
+        assert replayed.headers["idempotency-replayed"] == "true"
+        assert (other.status, other.problem) == (422, "idempotency-key-reused")
+        assert (invalid.status, garbled.status, corrected.status) == (400, 400, 201)
+
+    async def test_of_many_at_once_happens_once(self, call: Caller) -> None:
+        headers = keyed()
+
+        answers = await asyncio.gather(
+            *(
+                call("POST", "/api/ApiClients", {"roles": ["ApiUser"]}, headers=headers)
+                for _ in "1234"
+            )
+        )
+
+        assert {said.status for said in answers} == {201}
+        assert len({said.json["clientId"] for said in answers}) == 1
+        assert sum("clientSecret" in said.json for said in answers) == 1
+
+    async def test_is_made_by_a_repeat_if_the_first_died(
+        self, call: Caller, database: Database
+    ) -> None:
+        headers, body = keyed(), {"roles": ["ApiUser"]}
+        first = await call("POST", "/api/ApiClients", body, headers=headers)
+        its = {"_id.k": headers["Idempotency-Key"]}
+        long_ago = datetime.now(UTC) - timedelta(minutes=2)
+        await database["idempotency_keys"].update_one(
+            its, {"$unset": {"answer": 1}, "$set": {"at": long_ago}}
+        )
+
+        again = await call("POST", "/api/ApiClients", body, headers=headers)
+
+        assert (first.status, again.status) == (201, 201)
+        assert "clientSecret" in again.json

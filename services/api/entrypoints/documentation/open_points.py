@@ -90,7 +90,9 @@ OPEN_POINTS: Final = (
         (),
         "Repeating a request",
         "With an `Idempotency-Key` (1 to 255 printable characters, kept 7 days) it takes effect "
-        "once; the first answer is given again with `Idempotency-Replayed: true`.",
+        "once; the first answer is given again with `Idempotency-Replayed: true`. The secret of a "
+        "client is in the first answer alone. Exports hand the key on to the connector, and are "
+        "made again; searches, counts and proofs change nothing and take none.",
     ),
     OpenPoint(
         "d 10.2",

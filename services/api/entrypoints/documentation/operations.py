@@ -106,7 +106,9 @@ def problems_of(route: Route) -> list[str]:
         slugs += ["malformed-json", "validation-failed", "too-large", "unsupported-media-type"]
         slugs += ["request-timeout"]
     if KEYED in slugs:
-        slugs += ["validation-failed", "command-failed"]
+        slugs.append("validation-failed")
+    if parameters.is_command(route):
+        slugs.append("command-failed")
     slugs += ["headers-too-large", "internal-error", "unavailable"]
     return sorted(set(slugs), key=lambda slug: (CATALOGUE[slug][0], slug))
 
@@ -124,7 +126,7 @@ def _responses(route: Route, schemas: dict[int, Json]) -> Json:
         file: Json = {"schema": {"type": "string", "format": "binary"}}
         success.setdefault("content", {})[kind] = file
     responses: Json = {str(route.status): success}
-    if KEYED in route.problems and route.status != _ACCEPTED:
+    if parameters.is_command(route) and route.status != _ACCEPTED:
         responses[str(_ACCEPTED)] = _PENDING
     if route.tagged and route.method == "GET":
         responses[str(_UNCHANGED)] = {

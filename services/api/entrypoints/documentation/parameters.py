@@ -11,7 +11,9 @@ from services.api.entrypoints.routing import Route
 Json = dict[str, Any]  # Any: whatever JSON holds
 
 KEYED: Final = "idempotency-key-reused"
-"""The problem by which a route says that it publishes a command, so takes an Idempotency-Key."""
+"""The problem by which a route says that it takes an Idempotency-Key."""
+AT_ONCE: Final = "request-under-way"
+"""The problem by which a route says that no command carries it out, so it is never answered 202."""
 CONDITIONAL: Final = "precondition-failed"
 """The problem by which a route says that it takes If-Match, so answers with an ETag."""
 
@@ -40,6 +42,11 @@ _IN_PATHS: Final[Mapping[str, tuple[str, Json]]] = {
     ),
     "DeadLetters/id": ("The dead letter's id.", _TEXT),
 }
+
+
+def is_command(route: Route) -> bool:
+    """Say whether a route publishes a command, which may be answered later."""
+    return KEYED in route.problems and AT_ONCE not in route.problems
 
 
 def in_path(path: str) -> Iterator[Json]:
@@ -93,6 +100,7 @@ def in_headers(route: Route) -> Iterator[Json]:
             maxLength=255,
             pattern="^[ -~]+$",
         )
+    if is_command(route):
         yield _header("Prefer", "`respond-async` is answered with 202 at once.")
     if CONDITIONAL in route.problems:
         yield _header("If-Match", "Only if the ETag is still this one; `*` for any.")
