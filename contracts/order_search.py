@@ -79,6 +79,8 @@ class OrderFilter(Model):
     order_number: str | None = None
     """The order number or the id, exactly."""
     selected_stores: ListOf[str] | None = None
+    selected_warehouses: ListOf[str] | None = None
+    """Ours: stores or warehouses, of which a shipment leaves from one."""
     selected_statuses: ListOf[str] | None = None
     excluded_statuses: ListOf[str] | None = None
     selected_markets: ListOf[str] | None = None

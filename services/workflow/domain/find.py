@@ -111,6 +111,8 @@ def _groups(order: Order, form: OrderForm) -> Iterator[str]:
     for shipment in form.shipments or ():
         if shipment.shipping_method_name is not None:
             yield name_term(terms.SHIPPING_METHOD, shipment.shipping_method_name)
+        if shipment.warehouse_code is not None:
+            yield name_term(terms.WAREHOUSE, shipment.warehouse_code)
     yield term(terms.PAYMENT_STATE, payment_state(order, form))
     yield term(terms.INVENTORY_STATE, inventory_state(form))
     if any((one.status or "").casefold() in _OPEN_ERRORS for one in order.errors or ()):

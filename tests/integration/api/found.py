@@ -30,7 +30,7 @@ def a_body(id_: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
         "modified": days(-10),
     }
     changes = dict(changes or {})
-    form = changes.pop("orderForm", {})
+    form = dict(changes.pop("orderForm", {}))
     line, shipment, payment = (form.pop(name, {}) for name in ("line", "shipment", "payment"))
     body["orderForm"] = body["orderForm"] | form
     for place, change in (("lineItems", line), ("shipments", shipment), ("payments", payment)):

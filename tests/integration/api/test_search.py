@@ -253,6 +253,28 @@ class TestLists:
         assert ids(said) == [sale]
         assert (of_types.json, of_all.json) == (1, 3)
 
+    async def test_are_counted_by_their_store_or_by_what_their_shipments_leave_from(
+        self, call: Caller, database: Database
+    ) -> None:
+        shop, stock = fresh(), fresh()
+        from_stock = {"orderForm": {"shipment": {"warehouseCode": stock}}}
+        await kept(database, 2, shop, **from_stock)
+        await kept(database, 1, stock, orderType="Pos")
+        await kept(database, 1, f"{stock}x", storeId=stock, orderType="Pos", **from_stock)
+        path = "/api/Orders/GetOrders/Count"
+
+        of_store = await call("GET", f"{path}?storeId={stock}&filterOnWarehouse=false")
+        of_stock = await call("GET", f"{path}?storeId={stock}&filterOnWarehouse=true")
+        of_shop = await call("GET", f"{path}?storeId={shop}&FilterOnWarehouse=True")
+        of_a_type = await call(
+            "GET", f"{path}?storeId={stock}&storeId={shop}&filterOnWarehouse=true&orderTypes=Pos"
+        )
+        unclear = await call("GET", f"{path}?filterOnWarehouse=maybe")
+
+        assert [one.json for one in (of_store, of_stock, of_shop, of_a_type)] == [2, 3, 0, 1]
+        assert (unclear.status, unclear.problem) == (400, "validation-failed")
+        assert [error["path"] for error in unclear.json["errors"]] == ["filterOnWarehouse"]
+
     async def test_of_a_customer(self, call: Caller, database: Database) -> None:
         store, customer = fresh(), fresh("CUST ")
         orders = await kept(database, 3, store, customerId=customer)

@@ -86,6 +86,11 @@ CASES = [
     Case({"orderNumber": "N1"}, {"orderNumber": "N1"}, {"orderNumber": "N11"}),
     Case({"orderNumber": "ID-1"}, {"id": "ID-1"}, {"orderNumber": "id-1"}),
     Case({"selectedStores": ["oslo", "Bergen"]}, {"storeId": "Oslo"}, {"storeId": "Os"}),
+    Case(
+        {"selectedWarehouses": ["oslo", "Bergen"]},
+        shipment(warehouseCode="Oslo") | {"storeId": "WebShop"},
+        shipment(warehouseCode="Os") | {"storeId": "Oslo"},
+    ),
     Case({"selectedStatuses": ["InProgress", "x"]}, {"status": "InProgress"}),
     Case({"excludedStatuses": ["new"]}, {"status": "InProgress"}),
     Case(

@@ -44,6 +44,8 @@ class OrderCount(Model):
 
     store_id: Texts = Field(default=[])
     """Only orders of one of these stores."""
+    filter_on_warehouse: bool = False
+    """If true, only orders with a shipment that leaves from one of these stores."""
     status: Texts = Field(default=[])
     """Only orders in one of these statuses."""
     order_types: Texts = Field(default=[])
@@ -109,14 +111,17 @@ async def get_orders_by_type(request: Request, parts: Parts) -> Response:
 
 
 async def count_orders(request: Request, parts: Parts) -> Response:
-    """Return how many orders of these stores, statuses and types changed since then."""
+    """Return how many orders of these stores, statuses and types changed since then.
+
+    The stores are those of the orders, or with `filterOnWarehouse` those that shipments leave from.
+    """
     query = query_of(request, OrderCount)
+    stores = "selected_warehouses" if query.filter_on_warehouse else "selected_stores"
     search = OrderSearch(
-        selected_stores=query.store_id,
         selected_statuses=query.status,
         order_types=query.order_types,
         modified_from=query.changed_since,
-    )
+    ).model_copy(update={stores: query.store_id})
     count = await parts.searches.count(
         search, request.client, now=parts.clock.now(), configuration=parts.configuration()
     )

@@ -131,6 +131,7 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "search_text": _words,
     "order_number": _number,
     "selected_stores": any_of(GROUPS, terms.STORE, name_term),
+    "selected_warehouses": any_of(GROUPS, terms.WAREHOUSE, name_term),
     "selected_statuses": any_of(GROUPS, terms.STATUS, name_term),
     "excluded_statuses": none_of(GROUPS, terms.STATUS),
     "selected_markets": any_of(GROUPS, terms.MARKET, name_term),
