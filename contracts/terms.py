@@ -22,7 +22,11 @@ KEYS: Final = "keys"
 NAME: Final = "name"
 """The customer's name, folded."""
 FACETS: Final = "facets"
-"""What searches count of an order, as it is spelt there: kind `APART` value, `BETWEEN` each two."""
+"""What searches count of an order, as it is spelt there: kind `APART` value, `BETWEEN` each two.
+
+Of a deleted order it begins with `HIDDEN` and `BETWEEN`, so that those of all others can be counted
+in their index alone.
+"""
 LATE: Final = "late"
 """When a change was noticed to have become visible only after a read that should have seen it."""
 
@@ -50,6 +54,7 @@ ERRORS: Final = "errors"
 
 # Keys.
 NUMBER: Final = "number"
+"""The order number, and the id."""
 CUSTOMER: Final = "customer"
 CUSTOMER_NUMBER: Final = "customerNumber"
 EMAIL: Final = "email"

@@ -38,17 +38,17 @@ def found_by(order: Order) -> dict[str, Any]:  # Any: texts and lists of texts, 
     groups = list(dict.fromkeys(_groups(order, form)))
     found = islice(_words(order, form), MOST_WORDS)
     keys = list({**dict.fromkeys(found), **dict.fromkeys(_keys(order, form))})
+    # A separator inside a value would make two of it, and count what is not there.
+    counted = list(dict.fromkeys(one.replace(terms.BETWEEN, " ") for one in _facets(order, form)))
     if (order.status or "").casefold() == _DELETED:
         groups = [terms.HIDDEN + one for one in groups]
         keys = [terms.HIDDEN + one for one in keys]
+        counted = [terms.HIDDEN, *counted]
     return {
         terms.GROUPS: groups,
         terms.KEYS: keys,
         terms.NAME: terms.fold(order.customer_name or ""),
-        # A separator inside a value would make two of it, and count what is not there.
-        terms.FACETS: terms.BETWEEN.join(
-            dict.fromkeys(one.replace(terms.BETWEEN, " ") for one in _facets(order, form))
-        ),
+        terms.FACETS: terms.BETWEEN.join(counted),
     }
 
 
@@ -171,9 +171,9 @@ def _emails(order: Order) -> Iterator[tuple[str, str | None]]:
 
 
 def _ids(order: Order) -> Iterator[tuple[str, str | None]]:
-    """Yield what is found by exactly this; numbers that are ids too are found by these."""
-    if order.order_number != order.id:
-        yield terms.NUMBER, order.order_number
+    """Yield what is found by exactly this; customer numbers that are ids are found by these."""
+    yield terms.NUMBER, order.id
+    yield terms.NUMBER, order.order_number
     yield terms.CUSTOMER, order.customer_id
     if order.customer_number != order.customer_id:
         yield terms.CUSTOMER_NUMBER, order.customer_number

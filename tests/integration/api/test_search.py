@@ -1,5 +1,6 @@
 """Lists, searches and scrolls over HTTP."""
 
+from collections import Counter
 from typing import Any
 from uuid import uuid4
 
@@ -223,6 +224,25 @@ class TestFacets:
             "Segment": {"gold": 2},
         }
         assert without.json["facets"] == []
+
+    async def test_of_all_orders_count_those_that_are_not_deleted(
+        self, call: Caller, database: Database
+    ) -> None:
+        store = fresh()
+        await kept(database, 2, store, tags=["vip", "web"])
+        await kept(database, 1, f"{store}x", storeId=store, status="Deleted", tags=["vip"])
+        live = await database["orders"].find({"order.status": {"$ne": "Deleted"}}).to_list(None)
+
+        said = await call("POST", "/api/Orders/Search", {"take": 1})
+
+        found = {
+            facet["facetType"]: {one["value"]: one["count"] for one in facet["facets"]}
+            for facet in said.json["facets"]
+        }
+        assert said.json["totalCount"] == len(live)
+        assert found["store"] == Counter(one["order"]["storeId"] for one in live)
+        assert found["status"] == Counter(one["order"]["status"] for one in live)
+        assert found["tags"] == Counter(tag for one in live for tag in one["order"].get("tags", []))
 
 
 class TestLists:

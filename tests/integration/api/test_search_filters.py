@@ -332,12 +332,25 @@ class TestFilter:
         reads: list[list[Json]] = [
             paged(query, sorting(search, DEFAULT), Page(0, 20)),
             [{"$match": query.match}, {"$count": "n"}],
-            counting(query.match, ["k"]),
+            counting(query.counted, ["k"]),
+            counting(query.counted, []),
         ]
 
         plans = [await explained(database, pipeline) for pipeline in reads]
 
         assert all("COLLSCAN" not in plan for plan in plans)
+
+    async def test_for_nothing_counts_facets_without_reading_orders(
+        self,
+        searches: Searches,  # noqa: ARG002 - it has made the indexes
+        database: Database,
+    ) -> None:
+        query = compiled(OrderSearch(), EVERYTHING, now=NOW, configuration=DEFAULT)
+
+        plan = await explained(database, counting(query.counted, []))
+
+        assert "PROJECTION_COVERED" in plan
+        assert "'FETCH'" not in plan
 
     def test_is_there_for_every_member(self) -> None:
         tested = {name for case in CASES for name in case.search}

@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from contracts.order_search import OrderSearch
 from contracts.settings import DEFAULT
 from services.api.queries.search import Page, Searches
+from services.api.queries.search.deltas import LEASE
 from services.chassis.clock import Clock
 from services.workflow.queries import fill_in, mark_late
 from tests.builders import an_order
@@ -124,6 +125,47 @@ class TestChanges:
         await poller.poll(asked)
 
         assert missed == {}
+        assert poller.seen == {body["id"]: 1}
+
+    async def test_are_announced_once_for_all_reads_of_a_while(self, workflow: Workflow) -> None:
+        searches, reads = Searches(workflow.db, secret="s" * 32), workflow.db["delta_reads"]
+        begin, before = Clock().now(), await reads.find({}, {"_id": 1}).to_list(None)
+        others = [one["_id"] for one in before]
+        search = OrderSearch(selected_stores=[uuid4().hex], modified_from=begin)
+
+        async def announced(now: datetime) -> list[datetime]:
+            """Read up to a time; return until when this process has announced that it reads."""
+            page = Page(0, TAKE)
+            await searches.find(search, page, EVERYTHING, now=now, configuration=DEFAULT)
+            found = await reads.find({"_id": {"$nin": others}}).to_list(None)
+            return [one["read"] for one in found]
+
+        first, within = await announced(begin), await announced(begin + LEASE / 2)
+        after = await announced(begin + 2 * LEASE)
+
+        assert len(first) == 1
+        assert first[0] >= begin + LEASE / 2
+        assert within == first
+        assert len(after) == 1
+        assert after[0] >= begin + 2 * LEASE
+
+    async def test_that_become_visible_amid_reads_that_share_an_announcement_are_found(
+        self, workflow: Workflow, searches: Searches
+    ) -> None:
+        store, begin = uuid4().hex, Clock().now() - timedelta(seconds=1)
+        poller = Poller(searches, store)
+        body = a_body(f"M{store[:8]}", {"storeId": store, "modified": begin, "version": 1})
+        await poller.poll(begin)
+        asked = Clock().now()
+        await poller.poll(begin)
+
+        await keep(workflow.db, body)
+        await mark_late(workflow.db, [body["id"]], begin)
+        late = await workflow.db["orders"].find_one({"_id": body["id"]}, {"late": 1})
+        await poller.poll(asked)
+
+        assert late is not None
+        assert late["late"] > asked
         assert poller.seen == {body["id"]: 1}
 
     async def test_are_of_one_moment_on_all_pages(

@@ -56,6 +56,8 @@ class TestFoundBy:
         found = found_by(an_order(status="Deleted"))
 
         assert all(one.startswith("~") for one in (*found["groups"], *found["keys"]))
+        assert found["facets"] >= "~"
+        assert found_by(an_order(status="New"))["facets"] < "~"
 
     def test_has_so_many_words_but_every_product_number(self) -> None:
         lines = [

@@ -306,7 +306,9 @@ class TestWorkflow:
 
         (capture,) = capturing.messages
         assert isinstance(capture, CapturePayment)
-        assert [(one.amount, one.shipment_id) for one in capture.operations] == [(Decimal(100), "2")]
+        assert [(one.amount, one.shipment_id) for one in capture.operations] == [
+            (Decimal(100), "2")
+        ]
         (reduce,) = reducing.messages
         assert isinstance(reduce, ReduceStock)
         assert [one.line_item_id for one in reduce.lines] == ["2"]

@@ -82,11 +82,13 @@ class Searches:
                 return await self._find(search, page, client, delta, now, configuration)
             except TooOld:
                 pass  # the client took too long between two pages: this one is as of now
-        delta = await self._deltas.begin(search, client, now=now)
-        found = await self._find(search, page, client, delta, now, configuration)
-        if found.total > page.skip + len(found.orders):
-            await self._deltas.keep(delta)
-        return found
+        await self._deltas.announce(now)
+        found = await self._find(search, page, client, None, now, configuration)
+        if len(found.orders) < page.take:
+            return found
+        # There may be more pages: they and this one are to be of one moment.
+        delta = await self._deltas.keep(search, client, until=now)
+        return await self._find(search, page, client, delta, now, configuration)
 
     async def count(
         self, search: OrderFilter, client: Client, *, now: datetime, configuration: Configuration
@@ -111,7 +113,7 @@ class Searches:
         :raises TooLong: if the search is
         """
         if search.modified_from is not None:
-            await self._deltas.begin(search, client, now=now)
+            await self._deltas.announce(now)
         scroll = await self._scrolls.open(search, client, now=now, most=most)
         query = self._compiled(scroll, client, configuration)
         total = await self._reader.count(query.match, at=scroll.at)
@@ -146,15 +148,20 @@ class Searches:
         now: datetime,
         configuration: Configuration,
     ) -> Found:
-        until, at = (None, None) if delta is None else (delta.until, delta.at)
+        until, at = (now, None) if delta is None else (delta.until, delta.at)
         query = compiled(search, client, now=now, configuration=configuration, until=until)
         order = sorting(search, configuration)
         reading = self._reader.aggregate(paged(query, order, page), at=at)
+        if search.disable_facets and query.is_narrow:
+            found = await reading
+            if 0 < len(found) < page.take or (not found and not page.skip):
+                return Found(bodies(found), page.skip + len(found))
+            return Found(bodies(found), await self._reader.count(query.match, at=at))
         if search.disable_facets:
             found, number = await asyncio.gather(reading, self._reader.count(query.match, at=at))
             return Found(bodies(found), number)
         properties = configuration.order_settings.facet_properties
-        pipeline = counting(query.match, properties)
+        pipeline = counting(query.counted, properties)
         found, values = await asyncio.gather(reading, self._reader.aggregate(pipeline, at=at))
         kinds = facets(values, properties, configuration)
         return Found(bodies(found), total_of(values), kinds)
@@ -185,8 +192,7 @@ class Searches:
     @staticmethod
     def _compiled(scroll: Scroll, client: Client, configuration: Configuration) -> Query:
         search, begun = scroll.search, scroll.begun
-        until = begun if search.modified_from is not None else None
-        return compiled(search, client, now=begun, configuration=configuration, until=until)
+        return compiled(search, client, now=begun, configuration=configuration, until=begun)
 
 
 def paged(

@@ -1,11 +1,13 @@
 """Reads of what changed since a time, made so that none misses a change.
 
-Why a read announces itself, and why its further pages are those of the moment of its first:
+Why reads are announced, and why further pages are those of the moment of the first:
 services/decisions/0008-deltas-miss-nothing.md.
 """
 
+import asyncio
+import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
@@ -17,57 +19,63 @@ from services.api.queries.search.reading import moment
 from services.chassis.mongo import Bson, Database
 
 COLLECTION: Final = "delta_reads"
+LEASE: Final = timedelta(milliseconds=100)
+"""For how long ahead reads are announced: those of a process within it share one write."""
 KEPT: Final = timedelta(days=1)
 """How soon, at the latest, a batch whose process died is handled again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A read of changes: up to which time, and what the orders are taken to be.
+    """A read of changes of which there are several pages: up to which time, as of which moment."""
 
-    :param at: None takes them as they are
-    """
-
-    id: bytes
     until: datetime
-    at: Timestamp | None
+    at: Timestamp
 
 
 class Deltas:
-    """The collection `delta_reads`: who has read changes, and up to which time."""
+    """The collection `delta_reads`: up to which time each process, and each page, reads changes."""
 
     def __init__(self, database: Database) -> None:
         self._client = database.client
         self._reads = database[COLLECTION]
+        self._process = secrets.token_bytes(16)
+        self._announced = datetime.min.replace(tzinfo=UTC)
+        self._announcing = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Create the index by which writers find the latest read, and by which reads expire."""
         await self._reads.create_index("read", expireAfterSeconds=int(KEPT.total_seconds()))
 
-    async def begin(self, search: OrderFilter, client: Client, *, now: datetime) -> Delta:
-        """Announce a read of all that changed up to now, and return it."""
+    async def announce(self, until: datetime) -> None:
+        """Return when it is announced, for good, that all that changed up to a time may be read.
+
+        Whoever commits a change after that finds the announcement when they have committed.
+        """
+        async with self._announcing:
+            if until <= self._announced:
+                return
+            ahead = until + LEASE
+            await self._reads.update_one(
+                {"_id": self._process}, {"$max": {"read": ahead}}, upsert=True
+            )
+            self._announced = ahead
+
+    async def keep(self, search: OrderFilter, client: Client, *, until: datetime) -> Delta:
+        """Return a read as of this moment, and remember it for its further pages."""
         id_ = _id(search, client)
         async with await self._client.start_session() as session:
-            await self._reads.update_one(
-                {"_id": id_},
-                {"$max": {"read": now}, "$unset": {"at": ""}},
-                upsert=True,
-                session=session,
-            )
-            # Whoever commits after this moment finds the announcement when it has committed.
-            return Delta(id_, now, moment(session))
-
-    async def keep(self, delta: Delta) -> None:
-        """Remember the moment of the first page for those that follow."""
+            await self._reads.find_one({"_id": id_}, session=session)
+            delta = Delta(until, moment(session))
         await self._reads.update_one(
-            {"_id": delta.id}, {"$set": {"at": delta.at, "until": delta.until}}
+            {"_id": id_}, {"$set": {"read": delta.until, "at": delta.at}}, upsert=True
         )
+        return delta
 
     async def resume(self, search: OrderFilter, client: Client) -> Delta | None:
         """Return the read whose first page was answered; None if there is none that fits."""
-        id_ = _id(search, client)
-        found: Bson | None = await self._reads.find_one({"_id": id_, "at": {"$exists": True}})
-        return None if found is None else Delta(id_, found["until"], found["at"])
+        found: Bson | None = await self._reads.find_one({"_id": _id(search, client)})
+        return None if found is None else Delta(found["read"], found["at"])
 
 
 def _id(search: OrderFilter, client: Client) -> bytes:

@@ -35,14 +35,18 @@ def counting(match: Bson, properties: Sequence[str]) -> list[Bson]:
 
     :param properties: the keys of those properties that are counted too
     """
-    each: object = {"$split": [f"${terms.FACETS}", BETWEEN]}
+    alike: Bson = {"facets": f"${terms.FACETS}"}
+    each: Bson = {"$split": ["$_id.facets", BETWEEN]}
     if properties:
-        each = {"$concatArrays": [each, _property_values(properties)]}
+        alike["properties"] = _property_values(properties)
+        each = {"$concatArrays": [each, "$_id.properties"]}
     return [
         {"$match": match},
-        {"$project": {"_id": 0, "each": each}},
+        # Those first that have all in common: there are far fewer of these than orders.
+        {"$group": {"_id": alike, "orders": {"$sum": 1}}},
+        {"$project": {"_id": 0, "orders": 1, "each": each}},
         {"$unwind": "$each"},
-        {"$group": {"_id": "$each", "count": {"$sum": 1}}},
+        {"$group": {"_id": "$each", "count": {"$sum": "$orders"}}},
         # Of two that are as frequent those of properties, of which there may be any number, last.
         {"$sort": {"count": -1, "_id": -1}},
         {"$limit": _MOST_COUNTED},

@@ -15,7 +15,14 @@ from contracts.order_search import OrderFilter
 from contracts.settings import Configuration
 from contracts.terms import APART, GROUPS, KEYS, LIVE, name_term, pair
 from services.api.domain import Client
-from services.api.queries.search.conditions import Asked, any_of, every, having, picks
+from services.api.queries.search.conditions import (
+    Asked,
+    any_of,
+    every,
+    having,
+    is_narrow,
+    picks,
+)
 from services.api.queries.search.table import (
     FILTERS,
     RANGES,
@@ -35,10 +42,13 @@ INDEXES: Final = (
     IndexModel([(terms.LATE, 1)], sparse=True),
     # Any part of a customer's name: all names are looked through, but not the orders.
     IndexModel([(terms.NAME, 1), ("_id", 1)]),
+    # The facets of all orders, which are counted without reading one of them.
+    IndexModel([(terms.FACETS, 1)]),
 )
 """What the filters below and the sort orders need; `secretKeyHash` has an index of its own."""
 
 _DELETED: Final = "deleted"
+_ALL: Final[Bson] = {GROUPS: LIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +57,14 @@ class Query:
 
     :param match: fits them and no others
     :param paged: the same, said so that their newest can be found without looking at all of them
+    :param counted: the same, said so that facets can be counted in an index where that is possible
+    :param is_narrow: whether one page mostly holds them all
     """
 
     match: Bson
     paged: Bson
+    counted: Bson
+    is_narrow: bool
 
 
 def compiled(
@@ -73,7 +87,10 @@ def compiled(
     found_by_term = found_by_group or any(picks(one, KEYS) for one in conditions)
     match = conditions if found_by_term else [*conditions, live]
     paged = match if found_by_group or not found_by_term else [*match, live]
-    return Query(every(match), every(paged))
+    narrow = search.modified_from is not None or any(map(is_narrow, conditions))
+    found = every(match)
+    counted = {terms.FACETS: {"$lt": terms.HIDDEN}} if found == _ALL else found
+    return Query(found, every(paged), counted, narrow)
 
 
 def _scope(client: Client, asked: Asked) -> Iterator[Bson]:

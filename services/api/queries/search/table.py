@@ -47,11 +47,6 @@ def _phone(kind: str) -> Filter:
     return lambda number, asked: having(KEYS, [term(kind, terms.phone_number(number))], asked)
 
 
-def _number(number: str, asked: Asked) -> Bson:
-    """Orders with this id, or with this number where that is another."""
-    return {"$or": [{"_id": number}, having(KEYS, [term(terms.NUMBER, number)], asked)]}
-
-
 def _customer_number(number: str, asked: Asked) -> Bson:
     """Orders with this customer number; its own term is kept only where it is not the id."""
     kinds = (terms.CUSTOMER_NUMBER, terms.CUSTOMER)
@@ -129,7 +124,7 @@ def _unfinished(asked: Asked) -> Iterator[Bson]:
 
 FILTERS: Final[Mapping[str, Filter]] = {
     "search_text": _words,
-    "order_number": _number,
+    "order_number": any_of(KEYS, terms.NUMBER),
     "selected_stores": any_of(GROUPS, terms.STORE, name_term),
     "selected_warehouses": any_of(GROUPS, terms.WAREHOUSE, name_term),
     "selected_statuses": any_of(GROUPS, terms.STATUS, name_term),
@@ -194,9 +189,9 @@ def modified(search: OrderFilter, until: datetime | None) -> Iterator[Bson]:
             yield {"order.modified": {"$lte": to}}
         return
     last = min((one for one in (to, until) if one is not None), default=None)
-    noticed: Bson = {terms.LATE: within(since, last)}
-    if to is not None:
-        noticed["order.modified"] = {"$lte": to}
+    noticed: Bson = {terms.LATE: within(since, to)}
+    if last is not None:
+        noticed["order.modified"] = {"$lte": last}
     yield {"$or": [{"order.modified": within(since, last)}, noticed]}
 
 
