@@ -99,6 +99,7 @@ def _one_of(_: Path, context: Mapping[str, object]) -> str:
 
 
 _Words = str | Callable[[Path, Mapping[str, object]], str]
+_FLAG: Final = "expected true or false"
 _NUMBER: Final = "expected a number"
 _WHOLE: Final = "expected a whole number"
 _OBJECT: Final = "expected an object"
@@ -107,7 +108,8 @@ _WORDS: Final[Mapping[str, _Words]] = {
     "string_type": "expected text",
     "string_too_long": lambda _, given: f"expected at most {given['max_length']} characters",
     "string_too_short": lambda _, given: f"expected at least {given['min_length']} characters",
-    "bool_type": "expected true or false",
+    "bool_type": _FLAG,
+    "bool_parsing": _FLAG,
     "decimal_type": _NUMBER,
     "decimal_parsing": _NUMBER,
     "finite_number": _NUMBER,
@@ -121,6 +123,7 @@ _WORDS: Final[Mapping[str, _Words]] = {
     "literal_error": _one_of,
     "enum": _one_of,
     "too_long": _list_limit,
+    "too_short": lambda _, given: f"expected at least {given['min_length']} entries",
     "list_type": "expected a list",
     "dict_type": _OBJECT,
     "model_type": _OBJECT,

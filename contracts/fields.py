@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
 
 from contracts.model import LONGEST_TEXT
 from contracts.reading import DEEPEST
@@ -20,6 +20,24 @@ ListOf = Annotated[list[Item], Field(max_length=LONGEST_LIST)]
 
 Flag = Annotated[bool, Field(strict=True)]
 """true or false, not a word or number that might mean one of them."""
+
+
+def _unless_blank(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Sent = Annotated[str | None, BeforeValidator(_unless_blank)]
+"""A text that says nothing while it is blank: as good as left out."""
+
+
+def _no_blank(value: str, info: ValidationInfo) -> str:
+    if info.context is not None and not value.strip():
+        raise ValueError("expected text that is not blank")
+    return value
+
+
+Said = Annotated[str, AfterValidator(_no_blank)]
+"""A text that a body from outside must have, and not blank."""
 
 
 def _no_flag(value: object) -> object:

@@ -15,7 +15,7 @@ def _read(value: object) -> datetime | None:
         return None
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value.upper())
         except ValueError:
             raise ValueError(_EXPECTED) from None
     if not isinstance(value, datetime):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from contracts.fields import Flag, ListOf, Whole, spelled
+from contracts.fields import Flag, ListOf, Said, Sent, Whole, spelled
 from contracts.model import Model
 from contracts.moment import Moment
 from contracts.money import Amount
@@ -43,11 +43,11 @@ class SomeOfAnOrder(Model):
 
     id: OrderId | None = None
     order_number: OrderId | None = None
-    market_id: str | None = None
-    store_id: str | None = None
-    status: str | None = None
+    market_id: Sent = None
+    store_id: Sent = None
+    status: Sent = None
     """Absent means the first status of the type."""
-    order_type: str | None = None
+    order_type: Sent = None
     """Absent means the default type."""
     customer_id: str | None = None
     customer_number: str | None = None
@@ -133,8 +133,8 @@ class SomeOfAnOrder(Model):
 class NewOrder(SomeOfAnOrder):
     """An order as a client hands it in; where it has no id, it is given one (OmniumOrder)."""
 
-    market_id: str
-    store_id: str
+    market_id: Said
+    store_id: Said
 
 
 class Order(NewOrder):

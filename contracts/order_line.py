@@ -33,9 +33,9 @@ class Component(Model):
 class OrderLine(Model):
     """One line of an order; on a shipment, a reference to it by id (OmniumOrderLine).
 
-    In a body from outside 0 <= canceled and delivered, canceled + delivered <= quantity. Only where
-    the validation context says `{"pos": True}` (goods taken back at the till) a quantity may be
-    negative; the bounds are then mirrored.
+    In a body from outside it has an id, and 0 <= canceled and delivered, canceled + delivered <=
+    quantity. Only where the validation context says `{"pos": True}` (goods taken back at the till)
+    a quantity may be negative; the bounds are then mirrored.
     """
 
     line_item_id: str
@@ -153,14 +153,18 @@ class OrderLine(Model):
     line_item_discount_amount: Amount | None = None
 
     @model_validator(mode="after")
-    def _quantities_fit(self, info: ValidationInfo) -> "OrderLine":
+    def _fits(self, info: ValidationInfo) -> "OrderLine":
         if info.context is None:
             return self  # our own message: it was checked when it came in
         ordered, returned = self.quantity, self.return_quantity
         delivered, canceled = self.delivered_quantity, self.canceled_quantity
-        if not (delivered or canceled or returned) and (ordered is None or ordered >= 0):
+        is_named = bool(self.line_item_id.strip())
+        is_plain = is_named and not (delivered or canceled or returned)
+        if is_plain and (ordered is None or ordered >= 0):
             return self  # nearly every line
         faults = list(misfits(self, at_till=bool(info.context.get("pos"))))
+        if not is_named:
+            faults.append((("lineItemId",), "expected text that is not blank"))
         if faults:
             raise RuleBroken(faults)
         return self

@@ -200,7 +200,7 @@ class Application:
         started = perf_counter()
         method: str = scope["method"]
         # Not `path`, in which a slash that is part of an id can no longer be told from the others.
-        found = self._router.find(scope["raw_path"].decode())
+        found = self._router.find(scope["raw_path"].decode("latin-1"))
         entry = found[0].get(method) if found is not None else None
         client = None
         if found is not None and entry is not None:

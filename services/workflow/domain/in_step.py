@@ -19,6 +19,7 @@ from services.workflow.domain.place import (
     AWAITING_INVENTORY,
     FIRST_STATUS,
     Cause,
+    addressable,
     counted,
     default_shipment,
     identified,
@@ -148,7 +149,7 @@ def _shipments(
     masters = {line.line_item_id: line for line in lines}
     shipments = [
         _shipment(shipment, order, masters, known)
-        for shipment in form.shipments or default_shipment(order, lines)
+        for shipment in addressable(form.shipments or default_shipment(order, lines))
     ]
     if not shipments:
         return shipments

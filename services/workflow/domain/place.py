@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import count
 from typing import Final
 from uuid import UUID
 
@@ -205,7 +206,7 @@ def _form(form: OrderForm, order: Order, cause: Cause, created: datetime) -> Ord
                 ],
             }
         )
-        for shipment in form.shipments or default_shipment(order, lines)
+        for shipment in addressable(form.shipments or default_shipment(order, lines))
     ]
     return form.model_copy(
         update={
@@ -265,6 +266,21 @@ def _reference(line: OrderLine, reference: OrderLine) -> OrderLine:
     if reference.quantity is None or reference.quantity == line.quantity:
         return line
     return line.model_copy(update={"quantity": reference.quantity})
+
+
+def addressable(shipments: Sequence[Shipment]) -> Sequence[Shipment]:
+    """Return the shipments with an id each: the next free number where none was sent.
+
+    Without one a shipment could not be named, nor told from another (domain 4.1).
+    """
+    if all(shipment.shipment_id for shipment in shipments):
+        return shipments
+    taken = {shipment.shipment_id for shipment in shipments}
+    free = (number for number in map(str, count(1)) if number not in taken)
+    return [
+        one if one.shipment_id else one.model_copy(update={"shipment_id": next(free)})
+        for one in shipments
+    ]
 
 
 def default_shipment(order: Order, lines: Sequence[OrderLine]) -> list[Shipment]:

@@ -177,11 +177,14 @@ class TestGetOrder:
         assert said.headers["etag"] == '"7"'
         assert said.headers["content-type"] == "application/json"
 
-    async def test_sends_nothing_that_is_known(self, call: Caller, database: Database) -> None:
+    @pytest.mark.parametrize("known", ['"7"', 'W/"7"', '"6", "7"', "*"])
+    async def test_sends_nothing_that_is_known(
+        self, call: Caller, database: Database, known: str
+    ) -> None:
         body = a_body()
         await keep_order(database, body, version=7)
 
-        said = await call("GET", f"/api/Orders/{body['id']}", headers={"if-none-match": '"7"'})
+        said = await call("GET", f"/api/Orders/{body['id']}", headers={"if-none-match": known})
 
         assert (said.status, said.body) == (304, b"")
 

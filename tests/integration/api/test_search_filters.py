@@ -108,6 +108,11 @@ CASES = [
         {"storeId": "Oslo", "status": "Ship"},
         {"storeId": "Os", "status": "Ship"},
     ),
+    Case(
+        {"selectedWarehouses": ["oslo", "Bergen"]},
+        shipment(warehouseCode="Oslo"),
+        {"storeId": "Oslo"},
+    ),
     Case({"selectedMarkets": ["swe"]}, {"marketId": "SWE"}),
     Case({"orderType": "Pos"}, {"orderType": "Pos"}),
     Case({"orderTypes": ["Pos", "PreOrder"]}, {"orderType": "PreOrder"}),

@@ -14,6 +14,7 @@ class Wanted(Model):
 
     selected_ids: Annotated[list[str], Field(min_length=1)]
     word: str | None = None
+    is_urgent: bool = False
 
 
 async def nothing() -> dict[str, object]:
@@ -36,3 +37,17 @@ def test_a_list_that_is_missing_is_named() -> None:
         query_of(asking(b"word=x"), Wanted)
 
     assert [one.path for one in refused.value.problem.errors or ()] == ["selectedIds"]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (b"selectedIds=a&isUrgent=maybe", "expected true or false"),
+        (b"selectedIds=a&isUrgent=", "expected true or false"),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_our_words(query: bytes, message: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        query_of(asking(query), Wanted)
+
+    assert [one.message for one in refused.value.problem.errors or ()] == [message]

@@ -42,6 +42,21 @@ class TestRouter:
         assert found is not None
         assert found[1] == ("a/b%c",)
 
+    def test_takes_an_encoded_slash_for_a_part_of_the_value(self) -> None:
+        router = Router(
+            [
+                a_route("GET", "/api/Orders/{id}/{versionId}"),
+                a_route("POST", "/api/Orders/{orderId}/OrderLines/{lineItemId}/Cancel"),
+            ]
+        )
+
+        line = router.find("/api/Orders/O%201/order%4Cines/a%2Fb%25%C3%B8/Cancel")
+        alone = router.find("/api/Orders/a%2Fb")
+
+        assert line is not None
+        assert line[1] == ("O 1", "a/b%ø")
+        assert alone is None
+
     def test_prefers_a_word_to_a_parameter_and_falls_back(self) -> None:
         router = Router(
             [

@@ -13,7 +13,7 @@ from contracts.model import Invalid, parse
 from contracts.note import EntityError, PropertyItem
 from contracts.order import NewOrder, Order, OrderForm, PosOrder
 from contracts.order_line import OrderLine
-from contracts.order_patch import OrderPatch
+from contracts.order_patch import OrderPatch, OrderUpdate
 from contracts.payment import Payment
 from tests.builders import a_form, a_line, a_payment, a_shipment, an_order, the_reference_body
 
@@ -39,6 +39,32 @@ class TestAnOrder:
     def test_from_the_till_needs_its_number(self) -> None:
         assert faults(PosOrder, {"marketId": "NOR", "storeId": "Oslo"}) == {
             "orderNumber": "is required"
+        }
+
+    @pytest.mark.parametrize("blank", ["", "  "])
+    def test_takes_no_blank_for_what_it_needs(self, blank: str) -> None:
+        line = {"lineItemId": blank, "quantity": 1}
+        body = the_reference_body() | {"marketId": blank, "storeId": blank}
+
+        found = faults(Order, body | {"orderForm": {"lineItems": [line]}})
+
+        assert found == dict.fromkeys(
+            ["marketId", "storeId", "orderForm.lineItems[0].lineItemId"],
+            "expected text that is not blank",
+        )
+
+    @pytest.mark.parametrize("blank", ["", "  "])
+    def test_takes_a_blank_status_or_type_for_none(self, blank: str) -> None:
+        body = the_reference_body() | {"status": blank, "orderType": blank}
+
+        order = parse(Order, json.dumps(body).encode()).value
+
+        assert (order.status, order.order_type) == (None, None)
+
+    @pytest.mark.parametrize("name", ["marketId", "storeId", "status", "orderType"])
+    def test_is_not_left_without_what_it_needs_by_an_update(self, name: str) -> None:
+        assert faults(OrderUpdate, {"id": "1", name: ""}) == {
+            name: "expected text, since an order always has it"
         }
 
     def test_is_not_changed_in_place(self) -> None:

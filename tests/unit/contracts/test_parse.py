@@ -25,6 +25,8 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "id": IDS,
     "orderNumber": IDS,
     "lineItemId": st.uuids().map(str),
+    "marketId": IDS,
+    "storeId": IDS,
     "shipmentId": st.uuids().map(str),
     # Within the bounds of a line, whichever of them are there.
     "quantity": st.integers(20, 30),

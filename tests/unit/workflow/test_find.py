@@ -33,6 +33,17 @@ class TestFoundBy:
         assert found["name"] == "ola nordmann"
         assert "tags\x1fVip" in found["facets"].split("\x1e")
 
+    def test_is_where_its_shipments_leave_from(self) -> None:
+        shipments = [
+            a_shipment(shipment_id=str(at), line_items=[], warehouse_code=code)
+            for at, code in enumerate(["Oslo", "oslo", None, "WH1"])
+        ]
+
+        found = found_by(an_order(order_form=a_form(shipments=shipments)))
+
+        places = [one for one in found["groups"] if one.startswith("#warehouse ")]
+        assert sorted(places) == ["#warehouse oslo", "#warehouse wh1"]
+
     def test_has_nothing_twice(self) -> None:
         line = a_line(code="A")
         order = an_order(tags=["a", "A"], order_form=a_form(line_items=[line, line]))

@@ -1,5 +1,6 @@
 """Updating an order: merged or replaced, made whole, or refused."""
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -70,6 +71,28 @@ def in_two_shipments() -> OrderDocument:
 def settings_with(**changes: object) -> Configuration:
     order_settings = DEFAULT.order_settings.model_copy(update=changes)
     return DEFAULT.model_copy(update={"order_settings": order_settings})
+
+
+class TestShipmentsWithoutAnId:
+    def test_get_the_next_free_number(self) -> None:
+        nameless = a_shipment(shipment_id=None, line_items=[])
+        blank = a_shipment(shipment_id="", line_items=[])
+        document = kept(an_order(order_form=a_form(shipments=[nameless, a_shipment(), blank])))
+
+        progress = patched_with(document, {"orderForm": {"shipments": [{"comment": "one more"}]}})
+
+        assert [one.shipment_id for one in shipments_of(document.order)] == ["2", "1", "3"]
+        assert [one.shipment_id for one in shipments_of(order_of(progress))] == ["2", "1", "3", "4"]
+
+    def test_are_the_stored_ones_when_the_same_order_is_sent_again(self) -> None:
+        body = json.loads(the_reference_order().model_dump_json(exclude_none=True))
+        del body["orderForm"]["shipments"][0]["shipmentId"]
+        document = kept(Order.model_validate(body))
+
+        again = overwritten(document, body)
+
+        assert [one.shipment_id for one in shipments_of(document.order)] == ["1"]
+        assert shipments_of(order_of(again)) == shipments_of(document.order)
 
 
 class TestUpdate:

@@ -330,7 +330,8 @@ OPEN_POINTS: Final = (
         _ORDERS,
         "What an order must have",
         "id for POST alone (PUT takes the number, the till the receipt's), marketId and storeId "
-        "always; without orderType it is the default type, without status that type's first.",
+        "always; without orderType it is the default type, without status that type's first. Blank "
+        "ones count as left out.",
     ),
     OpenPoint(
         "48",
@@ -338,7 +339,7 @@ OPEN_POINTS: Final = (
         "Lines of the form and of shipments",
         "Those of the form count; those of a shipment refer to them by lineItemId and are answered "
         "in full. Lines that only a shipment has are added to the form; without any shipment there "
-        "is one.",
+        "is one, and one without shipmentId gets the next free number.",
     ),
     OpenPoint(
         "49",

@@ -24,8 +24,9 @@ def answer(found: FoundOrder | None, request: Request, *headers: Header) -> Resp
     if found is None:
         raise refusal("order-not-found")
     tag = etag(found.version)
-    known = request.headers.get(b"if-none-match", b"")
-    if tag[1] in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
+    named = request.headers.get(b"if-none-match", b"").split(b",")
+    known = {one.strip().removeprefix(b"W/") for one in named}
+    if not known.isdisjoint({tag[1], b"*"}):
         return Response(NOT_MODIFIED, headers=(tag, *headers))
     return Response(OK, found.body, (tag, *headers))
 
