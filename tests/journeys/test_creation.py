@@ -222,6 +222,25 @@ class TestAnOrderOfTheTill:
 
         assert (again.status, again.problem) == (409, "duplicate-order-id")
 
+    async def test_shares_its_number_with_no_other_order(self, world: World) -> None:
+        ids = [uuid4().hex for _ in range(4)]
+        sale, other, repeated = a_sale(id=ids[0]), a_sale(), a_sale(id=ids[3])
+        for body in (sale, other):
+            await put_sale(world.shop, body)
+        key = {"Idempotency-Key": ids[0]}
+
+        of_one = await put_sale(world.shop, sale | {"id": ids[1]})
+        of_one_by_id = await put_sale(world.shop, a_sale(orderNumber=sale["orderNumber"]))
+        of_another = await put_sale(world.shop, other | {"id": ids[2]})
+        first, again = [
+            await world.shop("PUT", "/api/Orders/PosOrders", repeated, headers=key)
+            for _ in range(2)
+        ]
+
+        refused = (of_one, of_one_by_id, of_another)
+        assert {(one.status, one.problem) for one in refused} == {(409, "duplicate-order-id")}
+        assert (first.status, again.status, again.json) == (201, 201, first.json)
+
     async def test_needs_a_number_and_a_store_and_market_that_exist(self, world: World) -> None:
         bare = await put_sale(world.shop, {})
         elsewhere = await put_sale(world.shop, a_sale(storeId="Nowhere", marketId="XYZ"))

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from contracts.stored import plain_order_json
+from contracts.terms import HIDDEN, KEYS, NUMBER, term
 from services.api.domain import Client
 from services.chassis.mongo import NUMBERS, Bson, Database
 
@@ -77,6 +78,15 @@ class Orders:
         """Return which of the orders are in this client's scope."""
         cursor = self._orders.find({"_id": {"$in": list(ids)}}, _PLACE)
         return {found["_id"] async for found in cursor if _sees(client, found)}
+
+    async def is_number_taken(self, number: str, *, by_another_than: str) -> bool:
+        """Tell whether another order has this number, whosever it is and deleted or not."""
+        found_by = term(NUMBER, number)
+        # An order whose number is its id has no term for it.
+        alike = {"_id": number, "order.orderNumber": number}
+        named = {"$or": [{KEYS: {"$in": [found_by, HIDDEN + found_by]}}, alike]}
+        others = {"$and": [named, {"_id": {"$ne": by_another_than}}]}
+        return await self._orders.find_one(others, {"_id": 1}) is not None
 
     async def of_cart(self, cart_id: str, client: Client) -> FoundOrder | None:
         """Return the order that was made of this cart, of several the newest."""

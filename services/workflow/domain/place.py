@@ -10,7 +10,7 @@ from uuid import UUID
 
 from contracts.message import derived
 from contracts.messages.orders import PlaceOrder
-from contracts.note import EntityError, ExternalId
+from contracts.note import Asset, EntityError, ExternalId
 from contracts.order import Order, OrderForm
 from contracts.order_line import OrderLine
 from contracts.payment import Payment
@@ -140,6 +140,7 @@ def filled(
         "order_type": order.order_type or (kind.name if kind is not None else None),
         "status": order.status or (initial.name if initial is not None else FIRST_STATUS),
         **filled_in(order, configuration),
+        "assets": identified_assets(order.assets, cause),
         "created": created,
         "modified": now,
         "order_form": _form(order.order_form or OrderForm(), order, cause, created),
@@ -229,6 +230,16 @@ def identified(payments: Sequence[Payment], cause: Cause, *, created: datetime) 
             }
         )
         for position, payment in enumerate(payments)
+    ]
+
+
+def identified_assets(assets: Sequence[Asset] | None, cause: Cause) -> Sequence[Asset] | None:
+    """Return the assets with an id each (OmniumAsset)."""
+    return assets and [
+        one
+        if one.asset_id
+        else one.model_copy(update={"asset_id": str(derived(cause.id, f"asset/{position}"))})
+        for position, one in enumerate(assets)
     ]
 
 

@@ -28,7 +28,7 @@ from services.workflow.domain.default_properties import with_defaults
 from services.workflow.domain.follow_stock import follow_stock
 from services.workflow.domain.in_step import in_step
 from services.workflow.domain.order import DELETED, OrderDocument, appended, replaced, with_lines
-from services.workflow.domain.place import Cause, doubts_about, filled_in
+from services.workflow.domain.place import Cause, doubts_about, filled_in, identified_assets
 from services.workflow.domain.run import Progress
 from services.workflow.domain.update_status import named, refuse_unavailable
 
@@ -74,6 +74,8 @@ def revised(  # noqa: PLR0913 - what a rule may know is handed to it
         status-not-available
     """
     after = in_step(before, after, cause, now=now)
+    if after.assets is not before.assets:
+        after = replaced(after, assets=identified_assets(after.assets, cause))
     after = _still_filled_in(before, after, configuration)
     after = _with_default_properties(before, after, configuration)
     faults = [

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from contracts.faults import Invalid
 from contracts.messages.inventory import ReleaseUnits, ReserveStock
+from contracts.note import Asset
 from contracts.order import Order
 from contracts.order_line import OrderLine
 from contracts.problems import Problem
@@ -93,6 +94,22 @@ class TestShipmentsWithoutAnId:
 
         assert [one.shipment_id for one in shipments_of(document.order)] == ["1"]
         assert shipments_of(order_of(again)) == shipments_of(document.order)
+
+
+class TestAssetsWithoutAnId:
+    def test_get_one_and_keep_it(self) -> None:
+        document = kept(an_order(assets=[Asset(name="a"), Asset(asset_id="mine", name="b")]))
+        (first, mine) = document.order.assets or []
+
+        progress = updated(
+            document, {"assets": [{"assetId": first.asset_id, "name": "c"}, {"name": "d"}]}
+        )
+
+        (same, another) = order_of(progress).assets or []
+        assert mine.asset_id == "mine"
+        assert first.asset_id
+        assert same.asset_id == first.asset_id
+        assert another.asset_id not in {None, first.asset_id}
 
 
 class TestUpdate:

@@ -70,8 +70,8 @@ async def place_numbered_order(request: Request, parts: Parts) -> Response:
 async def place_pos_order(request: Request, parts: Parts) -> Response:
     """Create an order of the till: its type is Pos, its status Completed, and that workflow runs.
 
-    The order number is its id where it has none. Market and store must be configured; quantities
-    may be negative, for goods that were brought back.
+    The order number is its id where it has none, and no other order may have it. Market and store
+    must be configured; quantities may be negative, for goods that were brought back.
     """
     parsed, raw = await request.parsed(PosOrder, strict=parts.strict, context={"pos": True})
     sale = parsed.value
@@ -80,6 +80,8 @@ async def place_pos_order(request: Request, parts: Parts) -> Response:
     order = _numbered(sale, sale.order_number).model_copy(
         update={"order_type": "Pos", "status": "Completed"}
     )
+    if await parts.orders.is_number_taken(sale.order_number, by_another_than=order.id):
+        raise refusal("duplicate-order-id", "Another order has this number; use one of its own.")
     of_the_till = Parsed(order, parsed.ignored)
     command = placing(of_the_till, b"", user=request.client.id, origin=_PLACE_POS)
     outcome = await parts.commands.carry_out(lambda _: command, request.origin(raw))
