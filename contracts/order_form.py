@@ -1,7 +1,7 @@
 """Order forms: the commercial content of an order, its lines, shipments, payments and totals."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationInfo, model_validator
 
@@ -19,7 +19,7 @@ from contracts.shipment import Shipment
 class OrderForm(Model):
     """What was ordered, how it is sent, and how it is paid (OmniumOrderForm).
 
-    In a body from outside no two lines share an id, and no two shipments do.
+    In a body from outside no two lines share an id, no two shipments and no two payments.
     """
 
     line_items: OrderLines | None = None
@@ -57,25 +57,29 @@ class OrderForm(Model):
     def _ids_are_unique(self, info: ValidationInfo) -> "OrderForm":
         if info.context is None:
             return self  # our own message: it was checked when it came in
-        faults = [
-            *_repeated("lineItems", "lineItemId", [x.line_item_id for x in self.line_items or ()]),
-            *_repeated("shipments", "shipmentId", [x.shipment_id for x in self.shipments or ()]),
+        ids: tuple[tuple[str, str, list[str | None]], ...] = (
+            ("lineItems", "lineItemId", [one.line_item_id for one in self.line_items or ()]),
+            ("shipments", "shipmentId", [one.shipment_id for one in self.shipments or ()]),
+            ("payments", "id", [one.id for one in self.payments or ()]),
+        )
+        faults: list[tuple[Path, str]] = [
+            ((among, at, name), f"expected an id of its own, but {among}[{twin}] has it too")
+            for among, name, listed in ids
+            for at, twin in repeated(listed)
         ]
         if faults:
             raise RuleBroken(faults)
         return self
 
 
-def _repeated(
-    among: str, name: str, ids: list[str] | list[str | None]
-) -> Iterator[tuple[Path, str]]:
+def repeated(ids: Sequence[str | None]) -> Iterator[tuple[int, int]]:
+    """Yield the place of each id that stands elsewhere too, and where; what is blank is no id."""
     if len(set(ids)) == len(ids):
         return
     places: defaultdict[str, list[int]] = defaultdict(list)
     for index, value in enumerate(ids):
-        if value is not None:
+        if value:
             places[value].append(index)
     for indexes in places.values():
         for index in indexes if len(indexes) > 1 else ():
-            twin = indexes[1] if index == indexes[0] else indexes[0]
-            yield (among, index, name), f"expected an id of its own, but {among}[{twin}] has it too"
+            yield index, indexes[1] if index == indexes[0] else indexes[0]

@@ -51,6 +51,16 @@ class TestAChange:
         assert fits.status == 200
         assert (odd.status, odd.json["errors"][0]["path"]) == (400, "If-Match")
 
+    async def test_that_names_one_payment_twice_is_refused(self, world: World) -> None:
+        nameless = {name: value for name, value in PAYMENT.items() if name != "id"}
+
+        answer = await world.shop(
+            "PUT", "/api/Orders/nobody/PutPayments", [PAYMENT, nameless, nameless, PAYMENT]
+        )
+
+        assert answer.status == 400
+        assert [one["path"] for one in answer.json["errors"]] == ["[0].id", "[3].id"]
+
     async def test_of_no_order_is_refused(self, world: World) -> None:
         answer = await world.shop("PUT", "/api/Orders/nobody/PutPayments", [PAYMENT])
 

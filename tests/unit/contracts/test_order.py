@@ -212,10 +212,11 @@ class TestQuantities:
 
 
 class TestIds:
-    def test_of_lines_and_shipments_are_unique(self) -> None:
+    def test_of_lines_shipments_and_payments_are_unique(self) -> None:
         form = a_form(
             line_items=[a_line(), a_line(line_item_id="2"), a_line()],
             shipments=[a_shipment(), a_shipment(), a_shipment(shipment_id=None)],
+            payments=[a_payment(id="p"), a_payment(id=""), a_payment(id=""), a_payment(id="p")],
         )
 
         assert faults(OrderForm, json.loads(form.model_dump_json(exclude_none=True))) == {
@@ -223,6 +224,8 @@ class TestIds:
             "lineItems[2].lineItemId": "expected an id of its own, but lineItems[0] has it too",
             "shipments[0].shipmentId": "expected an id of its own, but shipments[1] has it too",
             "shipments[1].shipmentId": "expected an id of its own, but shipments[0] has it too",
+            "payments[0].id": "expected an id of its own, but payments[3] has it too",
+            "payments[3].id": "expected an id of its own, but payments[0] has it too",
         }
 
     def test_of_shipments_may_be_missing(self) -> None:

@@ -17,6 +17,7 @@ from contracts.messages.orders import (
 )
 from contracts.model import Model
 from contracts.order import Order
+from contracts.order_form import repeated
 from contracts.order_line import MOST_LINES, OrderLine, OrderLines
 from contracts.order_patch import LinePropertiesPatch
 from contracts.problems import FieldProblem
@@ -37,13 +38,10 @@ log = structlog.get_logger()
 
 
 def _apart(lines: list[OrderLine]) -> list[OrderLine]:
-    first: dict[str, int] = {}
-    faults: list[tuple[Path, str]] = []
-    for place, line in enumerate(lines):
-        twin = first.setdefault(line.line_item_id, place)
-        if twin != place:
-            message = f"expected an id of its own, but [{twin}] has it too"
-            faults.append(((place, "lineItemId"), message))
+    faults: list[tuple[Path, str]] = [
+        ((place, "lineItemId"), f"expected an id of its own, but [{twin}] has it too")
+        for place, twin in repeated([line.line_item_id for line in lines])
+    ]
     if faults:
         raise RuleBroken(faults)
     return lines

@@ -1,10 +1,14 @@
 """Payments of an order (S0, payments)."""
 
-from typing import Final
+from typing import Annotated, Final
 
+from pydantic import AfterValidator
+
+from contracts.faults import Path, RuleBroken
 from contracts.fields import ListOf
 from contracts.messages.orders import AddPayments, PutPayments
 from contracts.order import Order
+from contracts.order_form import repeated
 from contracts.payment import Payment
 from services.api.entrypoints.orders.change import CHANGES, change, if_match
 from services.api.entrypoints.parts import Parts
@@ -12,12 +16,24 @@ from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import Response
 from services.api.entrypoints.routing import Route
 
+
+def _apart(payments: list[Payment]) -> list[Payment]:
+    faults: list[tuple[Path, str]] = [
+        ((place, "id"), f"expected an id of its own, but [{twin}] has it too")
+        for place, twin in repeated([payment.id for payment in payments])
+    ]
+    if faults:
+        raise RuleBroken(faults)
+    return payments
+
+
 Payments = ListOf[Payment]
+AllPayments = Annotated[Payments, AfterValidator(_apart)]
 
 
 async def put_payments(request: Request, parts: Parts) -> Response:
     """Replace all payments of the order; returns the order."""
-    parsed, raw = await request.parsed(Payments, strict=parts.strict)
+    parsed, raw = await request.parsed(AllPayments, strict=parts.strict)
     message = PutPayments(
         order_id=request.parameters["orderId"],
         payments=tuple(parsed.value),
@@ -63,7 +79,7 @@ ROUTES: Final = (
         path="/api/Orders/{orderId}/PutPayments",
         handler=put_payments,
         requires="OrderAdmin",
-        body=Payments,
+        body=AllPayments,
         answer=Order,
         problems=(*CHANGES, "amount-too-large"),
     ),
