@@ -118,7 +118,11 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "Unknown client or wrong secret",
         "Check clientId and clientSecret.",
     ),
-    "forbidden": (403, "The role is missing", "Ask the owner of the API for the role named here."),
+    "forbidden": (
+        403,
+        "This client may not do that",
+        "Ask the owner of the API for the role, store or market that it needs.",
+    ),
     "not-found": (404, "Nothing has this id", "Check the id; it keeps its upper and lower case."),
     "order-not-found": (404, "No order has this id", "Check the id; ids are case-sensitive."),
     "scroll-not-found": (
