@@ -176,6 +176,20 @@ class TestPages:
 
 
 class TestFacets:
+    async def test_of_any_number_of_values_leave_the_total_as_it_is(
+        self, call: Caller, database: Database
+    ) -> None:
+        store = fresh()
+        bodies = [
+            a_body(f"{store}-{n}", {"storeId": store, "tags": [f"t{n}-{m}" for m in range(240)]})
+            for n in range(45)
+        ]
+        await keep(database, *bodies, a_body(store, {"storeId": store, "marketId": "A"}))
+
+        said = await call("POST", "/api/Orders/Search", {"selectedStores": [store]})
+
+        assert said.json["totalCount"] == 46
+
     async def test_count_the_orders_found_and_can_be_left_out(
         self, call: Caller, database: Database
     ) -> None:

@@ -163,8 +163,10 @@ class Searches:
         properties = configuration.order_settings.facet_properties
         pipeline = counting(query.counted, properties)
         found, values = await asyncio.gather(reading, self._reader.aggregate(pipeline, at=at))
-        kinds = facets(values, properties, configuration)
-        return Found(bodies(found), total_of(values), kinds)
+        kinds, total = facets(values, properties, configuration), total_of(values)
+        if total is None:
+            total = await self._reader.count(query.match, at=at)
+        return Found(bodies(found), total, kinds)
 
     async def _next(
         self,

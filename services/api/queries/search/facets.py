@@ -82,9 +82,15 @@ def facets(
     return [Facet(facet_type=kinds[kind], facets=found) for kind, found in values.items()]
 
 
-def total_of(counted: Iterable[Bson]) -> int:
-    """Return how many orders were counted: each has one market."""
-    return sum(one["count"] for one in counted if one["_id"].startswith(_MARKET))
+def total_of(counted: Sequence[Bson]) -> int | None:
+    """Return how many orders were counted: each has one market.
+
+    None if there are so many values that rare markets may have been left out.
+    """
+    if len(counted) == _MOST_COUNTED:
+        return None
+    total: int = sum(one["count"] for one in counted if one["_id"].startswith(_MARKET))
+    return total
 
 
 def _display_name(kind: str, value: str, configuration: Configuration) -> str:
