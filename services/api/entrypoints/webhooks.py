@@ -128,13 +128,15 @@ async def list_deliveries(request: Request, parts: Parts) -> Response:
         since=query.from_,
         until=query.to,
     )
-    found = await parts.webhooks.deliveries(wanted, page=query.page, page_size=query.page_size)
+    found = await parts.webhooks.deliveries(
+        wanted, request.client, page=query.page, page_size=query.page_size
+    )
     return model_response(found)
 
 
 async def get_delivery(request: Request, parts: Parts) -> Response:
     """Return one delivery with its attempts."""
-    found = await parts.webhooks.delivery(request.parameters["id"])
+    found = await parts.webhooks.delivery(request.parameters["id"], request.client)
     if found is None:
         raise refusal("not-found")
     return model_response(found)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from contracts.messages.webhooks import EndpointAnswer
 from contracts.model import Model
+from services.api.domain import Client
 from services.chassis.mongo import Bson, Database
 
 _NO_SECRETS: Bson = {"secrets": 0}
@@ -123,16 +124,17 @@ class Webhooks:
             page_size=page_size,
         )
 
-    async def delivery(self, id_: str) -> Delivery | None:
-        """Return one delivery with its attempts."""
-        found = await self.database["webhook_deliveries"].find_one({"_id": id_})
+    async def delivery(self, id_: str, client: Client) -> Delivery | None:
+        """Return one delivery with its attempts; None if the client may not see its order."""
+        query = {"_id": id_, **_scope(client)}
+        found = await self.database["webhook_deliveries"].find_one(query)
         return None if found is None else _delivery({"attempts": [], **found})
 
     async def deliveries(
-        self, wanted: DeliveryFilter, *, page: int, page_size: int
+        self, wanted: DeliveryFilter, client: Client, *, page: int, page_size: int
     ) -> DeliveryPage:
         """Return one page of the deliveries that fit, the newest first."""
-        collection, query = self.database["webhook_deliveries"], wanted.query()
+        collection, query = self.database["webhook_deliveries"], wanted.query() | _scope(client)
         cursor = collection.find(query, _NO_ATTEMPTS).sort([("created", -1), ("_id", 1)])
         found = await cursor.skip((page - 1) * page_size).limit(page_size).to_list(None)
         return DeliveryPage(
@@ -141,6 +143,15 @@ class Webhooks:
             page=page,
             page_size=page_size,
         )
+
+
+def _scope(client: Client) -> Bson:
+    """Return what keeps the client to events of stock, and of its own orders (decided 13.4)."""
+    if client.is_unrestricted:
+        return {}
+    scopes = {"storeId": client.stores, "marketId": client.markets}
+    own = {name: {"$in": sorted(ids)} for name, ids in scopes.items() if ids is not None}
+    return {"$or": [{"orderId": None}, own]}
 
 
 def _endpoint(found: Bson) -> EndpointAnswer:

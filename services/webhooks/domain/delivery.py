@@ -45,6 +45,9 @@ class WebhookDelivery(Document):
     event_id: str
     event_type: str
     order_id: str | None = None
+    store_id: str | None = None
+    market_id: str | None = None
+    """The order's, in lower case: whoever may not see the order may not see this (decided 13.4)."""
     sequence: int
     previous_sequence: int
     state: State = "pending"
@@ -144,6 +147,8 @@ def _deliveries(
                 event_id=event_id,
                 event_type=envelope.type,
                 order_id=event.order_id,
+                store_id=event.store_id and event.store_id.casefold(),
+                market_id=event.market and event.market.casefold(),
                 sequence=event.sequence,
                 previous_sequence=previous,
                 created=now,

@@ -181,6 +181,27 @@ class TestDeliveries:
         assert said["?page=2&pageSize=2"].json["totalCount"] == 3
         assert "attempts" not in said[""].json["items"][0]
 
+    async def test_of_orders_outside_the_scope_are_not_there(
+        self, call: Caller, database: Database
+    ) -> None:
+        await database["webhook_deliveries"].delete_many({})
+        await keep_client(database, "oslo", "SettingsRead", "market-NOR", "store-Oslo", secret="s")
+        client = await Caller.signed_in(call.url, "oslo", "s")
+        own = await keep_delivery(database, 1, storeId="oslo", marketId="nor")
+        other = await keep_delivery(database, 2, storeId="bergen", marketId="nor")
+        await keep_delivery(database, 3, storeId="oslo", marketId="swe")
+        stock = await keep_delivery(database, 4, orderId=None)
+
+        listed = await client("GET", "/api/Webhooks/Deliveries")
+        seen = [
+            await client("GET", f"/api/Webhooks/Deliveries/{one}") for one in (own, stock, other)
+        ]
+
+        await client.close()
+        assert [one["id"] for one in listed.json["items"]] == [stock, own]
+        assert listed.json["totalCount"] == 2
+        assert [one.status for one in seen] == [200, 200, 404]
+
     @pytest.mark.parametrize("query", ["state=lost", "page=0", "pageSize=x", "from=yesterday"])
     async def test_are_not_looked_for_by_nonsense(self, call: Caller, query: str) -> None:
         said = await call("GET", f"/api/Webhooks/Deliveries?{query}")

@@ -61,6 +61,14 @@ class TestBody:
 
 
 class TestPlan:
+    def test_notes_whose_order_it_is_in_lower_case(self) -> None:
+        event = an_event(store_id="Oslo", market="NOR")
+
+        planned, _ = plan(event, an_envelope(), endpoints=[an_endpoint()], lanes=None, now=NOON)
+
+        delivery = planned[0].delivery
+        assert (delivery.store_id, delivery.market_id) == ("oslo", "nor")
+
     def test_chains_the_sequences_of_each_endpoint(self) -> None:
         everything = an_endpoint().model_copy(update={"id": "all"})
         shipped = an_endpoint(filters={"statuses": ["Ship"]}).model_copy(update={"id": "some"})
