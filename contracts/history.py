@@ -6,6 +6,7 @@ dictionary of plain text that both sides know: SAMPLE, and behind it, where the 
 (services/decisions/0007-versions-are-differences.md).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 SPAN: Final = 10
@@ -20,6 +21,17 @@ def first_of_span(version: int) -> int:
 def version_key(order_id: str, version: int) -> str:
     """Return the id of a version: versions of an order are neighbours and sort by number."""
     return f"{order_id}/{version:010d}"
+
+
+IGNORED: Final = (900008, "Information")
+"""operationId and category of the log entry about what nobody knows (decided 2.8, 11.4)."""
+_SHOWN: Final = 50
+
+
+def ignored_sentence(paths: Sequence[str]) -> str:
+    """Return what the log says of members that nobody knows, the first fifty by name."""
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"No member of this name is known, so it was ignored: {', '.join(paths[:_SHOWN])}{more}"
 
 
 # An event of an ordinary order, most of its values left out. What is stored was made with exactly

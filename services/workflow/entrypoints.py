@@ -27,6 +27,7 @@ from contracts.messages.orders import (
     StepFinished,
     UpdateOrder,
     UpdateOrderStatus,
+    WriteLog,
 )
 from services.chassis.batch import Batch, Key, Loads
 from services.chassis.unit_of_work import Route
@@ -99,6 +100,8 @@ TABLE: Mapping[type[Message], Route[Any]] = {
     PatchOrder: Route(PatchOrder, changing(patch_order), _order),
     PatchOrderLines: Route(PatchOrderLines, changing(patch_lines), _order),
     PatchLineItemIds: Route(PatchLineItemIds, changing(rename_lines), _order),
+    # What changes nothing of the order.
+    WriteLog: Route(WriteLog, handlers.write_log, _order),
     # The end of an order.
     EraseOrder: Route(EraseOrder, handlers.erase_order, _order),
 }

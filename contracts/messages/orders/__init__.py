@@ -16,6 +16,7 @@ from contracts.messages.orders.changes import (
     PutPayments,
     ReplaceOrder,
     UpdateOrder,
+    WriteLog,
 )
 from contracts.messages.orders.events import (
     EVENTS,
@@ -94,4 +95,5 @@ __all__ = [
     "StepStatus",
     "UpdateOrder",
     "UpdateOrderStatus",
+    "WriteLog",
 ]

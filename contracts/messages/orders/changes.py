@@ -1,5 +1,6 @@
 """Commands that change an order without a run of its workflow."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from contracts.messages.orders.message import COMMANDS, OrderMessage
@@ -106,6 +107,21 @@ class EraseOrder(ChangeCommand):
     """Remove the order and all that is kept of it, for good (S0, delete order permanently)."""
 
     type: ClassVar[str] = "orders.erase_order"
+
+
+class WriteLog(OrderMessage):
+    """Note what somebody else did with the order; it changes nothing and has no event."""
+
+    type: ClassVar[str] = "orders.write_log"
+    topic: ClassVar[str] = COMMANDS
+
+    at: datetime
+    operation_id: int
+    category: str
+    message: str
+    is_error: bool = False
+    user: str
+    origin: str
 
 
 class UpdateOrder(ChangeCommand):

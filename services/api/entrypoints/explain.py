@@ -12,7 +12,7 @@ from services.api.entrypoints.query import query_of
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import OK, Response
 from services.api.entrypoints.routing import Route
-from services.api.queries.events import events
+from services.api.queries.events import LogEntry, events, log
 from services.api.queries.explain import Explanation, facts
 from services.api.queries.story import told
 
@@ -44,28 +44,42 @@ class EventsAfter(Model):
     """Only events with a higher sequence; 0 begins at the first."""
     take: Annotated[Whole, Field(ge=1, le=MOST_EVENTS)] = 100
     """How many at most."""
+    log: bool = False
+    """Whether the answer has what else is told of the order, too."""
+    log_after: Annotated[str, Field(max_length=128)] = ""
+    """`nextLogAfter` of the page before."""
 
 
 class OrderEvents(Model):
     """Events as they left on Kafka, each with the whole order after it.
 
-    Read on with `after=nextAfter`; it stays the same where there is nothing newer.
+    Read on with `after=nextAfter`, and in the log with `logAfter=nextLogAfter` besides; they stay
+    the same where there is nothing newer.
     """
 
     items: ListOf[OpenObject]
     next_after: int
+    log: list[LogEntry] | None = None
+    """With `log=true`: what else is told of the order by then, by time."""
+    next_log_after: str | None = None
 
 
 async def order_events(request: Request, parts: Parts) -> Response:
     """Return the order's events by ascending sequence.
 
-    A page ends early, before `take`, when it passes 16 MiB.
+    A page ends early, before `take`, when it passes 16 MiB. With `log=true` the answer has the log,
+    too, whose entries have no sequence: the workflow runs that these events tell (started and
+    completed both at the time at which the run had ended), members that nobody knew, exports to
+    connectors, and batches that came upon the order; of the latter at most `take` at a time.
     """
     order_id = request.parameters["id"]
     wanted = query_of(request, EventsAfter)
     await _let_see(order_id, request, parts)
     found = await events(parts.database, order_id, after=wanted.after, take=wanted.take)
-    return Response(OK, found.body())
+    if not wanted.log:
+        return Response(OK, found.body())
+    besides = await log(parts.database, order_id, found, after=wanted.log_after, take=wanted.take)
+    return Response(OK, found.body(besides))
 
 
 async def _let_see(order_id: str, request: Request, parts: Parts) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts.message import Envelope
 from services.api.domain import (
@@ -116,6 +116,14 @@ class Commands:
             return Answered(claim.command, known, replayed=True)
         # Perhaps it never reached Kafka because the process died; if it did, the inbox knows it.
         return await self._publish_and_wait(claim.command, build, origin, replayed=True)
+
+    async def tell(self, commands: Sequence[Command], origin: Origin) -> None:
+        """Publish commands whose answers nobody waits for.
+
+        :raises Refusal: unavailable, if Kafka cannot be reached
+        """
+        named = {uuid5(origin.command, str(place)): one for place, one in enumerate(commands)}
+        await self._publish(named, origin, reply_to=None)
 
     async def carry_out_many(
         self,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from contracts.message import derived
 from contracts.messages.orders import ImportOrders
@@ -15,6 +16,8 @@ from services.workflow.domain.default_properties import with_default_properties
 from services.workflow.domain.order import OrderDocument, Run
 from services.workflow.domain.place import Cause, filled, refuse_too_large
 from services.workflow.domain.run import Progress
+
+IMPORTED: Final = "Imported"
 
 
 def import_order(  # noqa: PLR0913 - what a rule may know is handed to it
@@ -50,7 +53,7 @@ def import_order(  # noqa: PLR0913 - what a rule may know is handed to it
         status=order.status or "",
         is_first=True,
         ignored_fields=command.ignored_fields.get(place),
-        category="Imported",
+        category=IMPORTED,
         since=now,
         user=command.user,
         origin=command.origin,

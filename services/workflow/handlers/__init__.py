@@ -2,6 +2,7 @@
 
 from services.workflow.handlers.change import changing
 from services.workflow.handlers.erase import erase_order
+from services.workflow.handlers.log import write_log
 from services.workflow.handlers.run import (
     import_orders,
     place_numbered_order,
@@ -20,4 +21,5 @@ __all__ = [
     "step_finished",
     "time_run_out",
     "update_order_status",
+    "write_log",
 ]

@@ -9,6 +9,7 @@ from contracts.order import Order
 from services.chassis.batch import TooLarge
 from services.chassis.unit_of_work import UnitOfWork
 from services.workflow.domain.events import Told, conclude, run_result
+from services.workflow.domain.log import ignored
 from services.workflow.domain.order import (
     OrderDocument,
     Run,
@@ -34,6 +35,8 @@ def keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) ->
     if progress.ended is None:
         _wait(progress, existing, uow)
     elif progress.is_unchanged and existing is not None:
+        for entry in ignored(progress.ended, existing.id, cause(uow), now=uow.now):
+            uow.save(entry)
         _answer(progress, order_bytes(existing.order), existing.version, uow)
     else:
         _conclude(progress, progress.ended, existing, uow)

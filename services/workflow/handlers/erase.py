@@ -4,6 +4,7 @@ from contracts.messages.orders import EraseOrder
 from contracts.messages.replies import EMPTY
 from services.chassis.unit_of_work import UnitOfWork
 from services.workflow.domain.delete_order import erase_order as rule
+from services.workflow.domain.log import LogDocument
 from services.workflow.domain.order import OrderDocument, VersionDocument
 from services.workflow.handlers.conclude import cause
 
@@ -18,12 +19,10 @@ def erase_order(command: EraseOrder, uow: UnitOfWork) -> None:
         configuration=uow.configuration,
     )
     uow.delete(erased.document)
-    # Versions of an order are neighbours: "/" comes right before "0".
-    uow.delete_all(
-        VersionDocument,
-        {"_id": {"$gt": f"{command.order_id}/", "$lt": f"{command.order_id}0"}},
-        lambda version: version.order_id == command.order_id,
-    )
+    # What is kept of an order is neighbours: "/" comes right before "0".
+    its = {"_id": {"$gt": f"{command.order_id}/", "$lt": f"{command.order_id}0"}}
+    uow.delete_all(VersionDocument, its, lambda version: version.order_id == command.order_id)
+    uow.delete_all(LogDocument, its, lambda entry: entry.order_id == command.order_id)
     uow.save(erased.deletion)
     uow.send(erased.event, *erased.messages)
     uow.reply(200, order_id=command.order_id, shape=EMPTY)

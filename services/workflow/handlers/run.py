@@ -14,7 +14,8 @@ from contracts.messages.replies import partly
 from services.chassis.outcomes import Refused
 from services.chassis.unit_of_work import UnitOfWork
 from services.workflow.domain.finish_step import finish_step, run_timed_out
-from services.workflow.domain.import_orders import import_order
+from services.workflow.domain.import_orders import IMPORTED, import_order
+from services.workflow.domain.log import left_alone
 from services.workflow.domain.number import NumberSequence, place_numbered
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.place import place
@@ -24,15 +25,19 @@ from services.workflow.handlers.conclude import announce, cause, keep
 
 def place_order(command: PlaceOrder, uow: UnitOfWork) -> None:
     """Store the order and begin its first run."""
-    existing = uow.find(OrderDocument, command.order_id)
-    progress = place(
-        existing,
-        command,
-        cause(uow),
-        now=uow.now,
-        configuration=uow.configuration,
-    )
-    keep(progress, existing, uow)
+    existing, why = uow.find(OrderDocument, command.order_id), cause(uow)
+    try:
+        progress = place(existing, command, why, now=uow.now, configuration=uow.configuration)
+    except Refused as refused:
+        by = {"user": command.user, "origin": command.origin}
+        entries = [*left_alone(existing, command.category, why, now=uow.now, **by)]
+        if not entries:
+            raise
+        for entry in entries:
+            uow.save(entry)
+        uow.reply(refused.problem.status, problem=refused.problem, order_id=command.order_id)
+    else:
+        keep(progress, existing, uow)
 
 
 def place_numbered_order(command: PlaceNumberedOrder, uow: UnitOfWork) -> None:
@@ -52,10 +57,12 @@ def place_numbered_order(command: PlaceNumberedOrder, uow: UnitOfWork) -> None:
 def import_orders(command: ImportOrders, uow: UnitOfWork) -> None:
     """Store the orders that are new, and answer which were left out."""
     skipped: dict[int, str] = {}
+    by = {"user": command.user, "origin": command.origin}
     for place_, order in zip(command.places, command.orders, strict=True):
+        existing = uow.find(OrderDocument, order.id)
         try:
             progress, run = import_order(
-                uow.find(OrderDocument, order.id),
+                existing,
                 order,
                 place_,
                 command,
@@ -65,6 +72,8 @@ def import_orders(command: ImportOrders, uow: UnitOfWork) -> None:
             )
         except Refused as refused:
             skipped[place_] = refused.problem.slug
+            for entry in left_alone(existing, IMPORTED, cause(uow), now=uow.now, **by):
+                uow.save(entry)
         else:
             announce(progress, run, None, uow)
     uow.reply(204, shape=partly(skipped))

@@ -83,7 +83,7 @@ OPEN_POINTS: Final = (
         (),
         "Members that no model knows",
         "Ignored, and named in the header `Ignored-Fields` (the first 50); the setting "
-        "`rejectUnknownFields` makes them 400.",
+        "`rejectUnknownFields` makes them 400. The log of the order keeps them.",
     ),
     OpenPoint(
         "d 10.1",
@@ -386,7 +386,8 @@ OPEN_POINTS: Final = (
         "d 2.5",
         _ORDERS,
         "Batches with ids that are taken",
-        "Such orders stay as they are; the header `Existing-Orders` names their places.",
+        "Such orders stay as they are; the header `Existing-Orders` names their places, and their "
+        "logs say so.",
     ),
     OpenPoint(
         "d 3.5",
@@ -400,6 +401,13 @@ OPEN_POINTS: Final = (
         _ORDERS,
         "The shipment of a new line",
         "The one named by shipmentId (404 if there is none), else the first that is open.",
+    ),
+    OpenPoint(
+        "d 5.6",
+        _ORDERS,
+        "The event log",
+        "`GET Orders/{id}/Events`: events have a sequence without a gap; with `log=true` the "
+        "answer has the entries that have none, too: workflow runs, exports, what was ignored.",
     ),
     # The rest.
     OpenPoint(

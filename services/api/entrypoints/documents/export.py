@@ -1,17 +1,19 @@
 """Orders to a file, or to a connector (S0, domain 3 no. 24, decided 4.4)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final, Literal, get_args
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
+import structlog
 from pydantic import Field
 from pydantic_core import to_json
 
 from contracts.fields import Flag, spelled
+from contracts.messages.orders import COMMANDS, WriteLog
 from contracts.model import Model
 from contracts.moment import Moment
 from contracts.order import Order
@@ -20,7 +22,7 @@ from contracts.order_search import OrderFilter
 from contracts.problems import FieldProblem
 from contracts.settings import Configuration, Connector
 from contracts.stored import order_json
-from services.api.domain import Refusal, refusal
+from services.api.domain import Command, Refusal, refusal
 from services.api.entrypoints.documents.tables import (
     MEMBERS,
     MOST_ROWS,
@@ -29,6 +31,7 @@ from services.api.entrypoints.documents.tables import (
     json_lines,
     spreadsheet,
 )
+from services.api.entrypoints.orders.change import SERVICE
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import OK, Response, Streamed, file_name, ignored_fields
@@ -36,6 +39,10 @@ from services.api.entrypoints.routing import Route
 from services.api.queries.search.filters import compiled
 from services.chassis.document import Bson
 
+log = structlog.get_logger()
+
+_EXPORT: Final = 110103
+"""operationId of an export (domain 5.6)."""
 MOST_ORDERS: Final = 100
 """Orders that one request may hand to a connector."""
 
@@ -176,8 +183,39 @@ async def _to_connector(
     bodies = {id_: order_json(found[id_]) for id_ in named if id_ in found}
     failed = await parts.connectors.export(connector, bodies, cause=_cause(request))
     now = parts.clock.now()
+    await _noted(failed, connector.connector_id, now, request, parts)
     results = [_result(id_, bodies.get(id_), failed.get(id_), now) for id_ in named]
     return Response(OK, b"[" + b",".join(results) + b"]")
+
+
+async def _noted(
+    failed: Mapping[str, str | None], connector: str, now: datetime, request: Request, parts: Parts
+) -> None:
+    """Write each export into its order's log (decided 5.6)."""
+    entries = [
+        WriteLog(
+            order_id=id_,
+            at=now,
+            operation_id=_EXPORT,
+            category="Exported",
+            message=f"The order was exported to {connector}"
+            if failure is None
+            else f"The export to {connector} failed: {failure}",
+            is_error=failure is not None,
+            user=request.client.id,
+            origin="POST /api/Orders/ExportOrders",
+        )
+        for id_, failure in failed.items()
+    ]
+    commands = [
+        Command(SERVICE, one.type, COMMANDS, one.order_id, one.data(), one.order_id)
+        for one in entries
+    ]
+    try:
+        await parts.commands.tell(commands, request.origin(b""))
+    except Refusal as refused:
+        # It has happened and is answered so; only the log is short of it.
+        log.warning("export.not_noted", orders=list(failed), problem=refused.problem.slug)
 
 
 def _connector(wanted: ExportRequest, configuration: Configuration) -> Connector:
@@ -211,8 +249,8 @@ def _result(id_: str, body: bytes | None, failure: str | None, now: datetime) ->
     entry = ExportLogItem(
         is_success=failure is None, error_reason=failure, status=status, timestamp=now
     )
-    log = entry.model_dump_json(by_alias=True, exclude_none=True).encode()
-    return b'{"item":' + body + b',"logItems":[' + log + b"]}"
+    item = entry.model_dump_json(by_alias=True, exclude_none=True).encode()
+    return b'{"item":' + body + b',"logItems":[' + item + b"]}"
 
 
 def _at(path: str, message: str, got: str | None = None) -> Refusal:
