@@ -1,6 +1,6 @@
 """Orders as clients read them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from contracts.stored import plain_order_json
 from contracts.terms import HIDDEN, KEYS, NUMBER, term
 from services.api.domain import Client
+from services.api.queries.loader import Loader
 from services.chassis.mongo import NUMBERS, Bson, Database
 
 MOST_ALIKE: Final = 100
@@ -17,19 +18,24 @@ _PLACE: Final[Bson] = {"order.storeId": 1, "order.marketId": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class FoundOrder:
-    """An order as JSON, and the number of its last event."""
-
-    body: bytes
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Whose an order is."""
 
     store_id: str | None
     market_id: str | None
+
+    def seen_by(self, client: Client) -> bool:
+        """Tell whether what is there is in the client's scope."""
+        return client.sees(store_id=self.store_id, market_id=self.market_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrder:
+    """An order as JSON, the number of its last event, and whose it is."""
+
+    body: bytes
+    version: int
+    place: Place
 
 
 class Orders:
@@ -37,13 +43,16 @@ class Orders:
 
     def __init__(self, database: Database) -> None:
         self._orders = database.get_collection("orders", codec_options=NUMBERS)
+        self._whole = Loader(self._load)
 
     async def get(self, id_: str, client: Client) -> FoundOrder | None:
         """Return the order; None if there is none in this client's scope."""
-        found = await self._orders.find_one({"_id": id_}, {"order": 1, "version": 1})
-        if found is None or not _sees(client, found):
-            return None
-        return FoundOrder(plain_order_json(found["order"]), found["version"])
+        found = await self._whole.get(id_)
+        return found if found is not None and found.place.seen_by(client) else None
+
+    def _load(self, ids: Sequence[str]) -> dict[str, FoundOrder]:
+        found = self._orders.delegate.find({"_id": {"$in": ids}}, {"order": 1, "version": 1})
+        return {one["_id"]: _found(one) for one in found}
 
     async def is_visible(self, id_: str, client: Client) -> bool:
         """Tell whether there is such an order in this client's scope."""
@@ -69,10 +78,7 @@ class Orders:
     async def places(self, ids: Iterable[str]) -> dict[str, Place]:
         """Return store and market of those of the orders that there are, whosever they are."""
         cursor = self._orders.find({"_id": {"$in": list(ids)}}, _PLACE)
-        return {
-            found["_id"]: Place(found["order"].get("storeId"), found["order"].get("marketId"))
-            async for found in cursor
-        }
+        return {found["_id"]: _place(found) async for found in cursor}
 
     async def visible(self, ids: Collection[str], client: Client) -> set[str]:
         """Return which of the orders are in this client's scope."""
@@ -108,6 +114,14 @@ class Orders:
         return None
 
 
-def _sees(client: Client, found: Bson) -> bool:
+def _found(found: Bson) -> FoundOrder:
+    return FoundOrder(plain_order_json(found["order"]), found["version"], _place(found))
+
+
+def _place(found: Bson) -> Place:
     order = found["order"]
-    return client.sees(store_id=order.get("storeId"), market_id=order.get("marketId"))
+    return Place(order.get("storeId"), order.get("marketId"))
+
+
+def _sees(client: Client, found: Bson) -> bool:
+    return _place(found).seen_by(client)
