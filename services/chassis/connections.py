@@ -7,10 +7,15 @@ connection notes how far its request has come, and all are looked at once a seco
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from contracts.problems import problem
 
@@ -22,6 +27,10 @@ FOR_ANSWERS: Final = 3
 """Times the patience that an answer may wait to be taken on: over a slow line the system's own
 buffer is filled up in steps."""
 LONGEST_HEAD: Final = 64 * 1024
+_LEFT_TO_UVICORN: Final = frozenset({b"connection", b"transfer-encoding"})
+
+Message = dict[str, Any]
+"""A message of ASGI, whose own types are dictionaries of anything."""
 
 
 class Phase(Enum):
@@ -31,6 +40,54 @@ class Phase(Enum):
     HEAD = "a part of its headers"
     BODY = "its headers"
     ALL = "all of it"
+
+
+class Exchange(RequestResponseCycle):
+    """uvicorn's request and answer, of which head and body leave in one write where they can.
+
+    uvicorn writes the head as soon as it has it, where ASGI says to wait for the body: that is one
+    system call more, and wakes the client twice.
+    """
+
+    _head: Any = None  # a message of ASGI
+
+    async def send(self, message: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
+        """Keep the head until the body comes, or its first piece."""
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._head = message
+            return
+        head, self._head = self._head, None
+        if head is None:
+            await super().send(message)
+        elif not self._sent_whole(head, message):
+            await super().send(head)
+            await super().send(message)
+
+    def _sent_whole(self, head: Message, message: Message) -> bool:
+        """Send an answer of known length; False, with nothing sent, if that is not all there is."""
+        body: bytes = message.get("body", b"")
+        is_whole = not message.get("more_body") and self.scope["method"] != "HEAD"
+        if not is_whole or self.flow.write_paused or self.disconnected:
+            return False
+        length = None
+        lines = [STATUS_LINE[head["status"]]]
+        for name, value in (*self.default_headers, *head["headers"]):
+            if name in _LEFT_TO_UVICORN or HEADER_VALUE_RE.search(value):
+                return False
+            if name == b"content-length":
+                length = int(value)
+            lines += (name, b": ", value, b"\r\n")
+        if length != len(body):
+            return False
+        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.writelines((b"".join(lines), body))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
 
 
 class Connection(HttpToolsProtocol):
@@ -67,6 +124,11 @@ class Connection(HttpToolsProtocol):
         """Note that nothing is missing."""
         self.phase = Phase.ALL
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI
+        # uvicorn makes it in the midst of a long method, so it becomes ours where it is begun.
+        cycle.__class__ = Exchange
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP as everything is answered, with a problem."""

@@ -19,7 +19,10 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Pages:
-    """Answers with the length of the body; `/long` with a long answer, `/held` when it may."""
+    """Answers with the length of the body; `/long` with a long answer, `/held` when it may.
+
+    `/broken` breaks once the head is sent, `/pieces` answers in two.
+    """
 
     def __init__(self) -> None:
         self.may_go = asyncio.Event()
@@ -36,7 +39,13 @@ class Pages:
         size += len(message["body"])
         body = b"x" * LONG if scope["path"] == "/long" else str(size).encode()
         headers = [(b"content-length", str(len(body)).encode())]
+        if scope["path"] == "/pieces":
+            headers = []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["path"] == "/broken":
+            raise RuntimeError("broken")
+        if scope["path"] == "/pieces":
+            await send({"type": "http.response.body", "body": b"abc", "more_body": True})
         await send({"type": "http.response.body", "body": body})
 
 
@@ -189,3 +198,35 @@ class TestConnection:
         said = await place.said(b"hello\r\n\r\n")
 
         assert problem(said)["type"].endswith("/malformed-request")
+
+
+class TestAnswer:
+    async def test_is_the_same_however_it_is_sent(self, place: Place) -> None:
+        asked = {
+            b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n": b"content-length: 1\r\n"
+            b"connection: close\r\n\r\n0",
+            b"GET / HTTP/1.0\r\n\r\n": b"content-length: 1\r\nconnection: close\r\n\r\n0",
+            b"HEAD / HTTP/1.0\r\n\r\n": b"content-length: 1\r\nconnection: close\r\n\r\n",
+            b"GET /pieces HTTP/1.1\r\nconnection: close\r\n\r\n": b"connection: close\r\n"
+            b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\n0\r\n0\r\n\r\n",
+        }
+
+        said = [await place.said(one) for one in asked]
+
+        assert said == [b"HTTP/1.1 200 OK\r\n" + one for one in asked.values()]
+
+    async def test_that_breaks_before_its_body_is_a_500(self, place: Place) -> None:
+        said = await place.said(b"GET /broken HTTP/1.1\r\n\r\n")
+
+        assert said.startswith(b"HTTP/1.1 500 ")
+        assert said.count(b"HTTP/1.1") == 1
+
+    async def test_to_several_requests_at_once_come_in_their_order(self, place: Place) -> None:
+        last = WHOLE.replace(b"host: x", b"host: x\r\nconnection: close").replace(b"abc", b"a")
+        last = last.replace(b"length: 3", b"length: 1")
+
+        said = await place.said(WHOLE + last)
+
+        first, second = said.split(b"HTTP/1.1 200 OK\r\n")[1:]
+        assert first == b"content-length: 1\r\n\r\n3"
+        assert second == b"content-length: 1\r\nconnection: close\r\n\r\n1"
