@@ -1,6 +1,7 @@
 """A process: how it says that it serves, and how it is told to stop."""
 
 import asyncio
+import ctypes
 import functools
 import gc
 import os
@@ -10,12 +11,26 @@ from collections.abc import Awaitable
 
 from pydantic_core import to_json
 
+LARGE = 1024 * 1024
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
 
 def announce(name: str, url: str) -> None:
     """Tell whoever started this process that it serves and where, whatever the level of the log."""
     line = {"event": "service.ready", "service": name, "url": url, "pid": os.getpid()}
     sys.stdout.buffer.write(to_json(line) + b"\n")
     sys.stdout.flush()
+
+
+def give_large_blocks_back() -> None:
+    """See to it that memory of a megabyte and more returns to the system once it is free.
+
+    glibc raises its own bound to the largest block that was ever freed: after the first secret was
+    hashed, 19 MB stayed with every thread that hashes. Other libraries of C have no such bound.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, LARGE)
 
 
 def settle_garbage_collector() -> None:

@@ -10,7 +10,7 @@ import structlog
 import typer
 
 from services.chassis import logging
-from services.chassis.process import told_to_stop
+from services.chassis.process import give_large_blocks_back, told_to_stop
 from services.chassis.settings import ChassisSettings
 from services.commands import SERVICES
 
@@ -49,6 +49,7 @@ def run(
             f"there is no service {', '.join(unknown)}; there are {', '.join(SERVICES)}"
         )
     chosen = {name: _settings(name, place) for place, name in enumerate(dict.fromkeys(names))}
+    give_large_blocks_back()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         if not runner.run(_run(chosen)):
             raise typer.Exit(1)
