@@ -86,7 +86,9 @@ async def update_many(request: Request, parts: Parts) -> Response:
     that cannot be changed now keeps none of the others back.
     """
     query = query_of(request, UpdateQuery)
-    entries, raw = await batch_of(request, OrderUpdate, strict=parts.strict, context=AT_THE_TILL)
+    entries, raw = await batch_of(
+        request, OrderUpdate, lambda entry: entry, strict=parts.strict, context=AT_THE_TILL
+    )
     await _refuse_beyond(request.client, entries, parts)
     builds = [
         _updating(
@@ -103,7 +105,9 @@ async def update_many(request: Request, parts: Parts) -> Response:
         for entry in entries
     ]
     outcome = await parts.commands.carry_out_many(builds, request.origin(raw))
-    return command_response(outcome, ignored=ignored_of(entries))
+    return command_response(
+        outcome, ignored=ignored_of((entry.place, entry.parsed.ignored) for entry in entries)
+    )
 
 
 async def _refuse_beyond(client: Client, entries: list[Entry[OrderUpdate]], parts: Parts) -> None:
