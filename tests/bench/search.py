@@ -1,27 +1,35 @@
 """`search`: ten typical searches with few orders and with many, beside queries written by hand."""
 
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from time import monotonic, perf_counter, sleep
 from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
+import bson
 from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 
+from services.api.queries.search.filters import INDEXES
 from services.chassis.mongo import CODEC
 from tests.bench.machine import resident
-from tests.bench.orders import documents
+from tests.bench.orders import created, documents
 from tests.bench.places import Place, Say, brokers, free_port, kontor
 from tests.bench.search_floor import NEWEST, queries
 
 SIZES: Final = (1_000, 20_000, 200_000)
 SCROLLED: Final = 100_000
+VARIANTS: Final = 20_000
+AT_ONCE: Final = 2_000
+SAID_EVERY: Final = 20_000
 SAMPLES: Final = 40
 SECONDS: Final = 4.0
 """At most so many samples of a search and so long, whichever is over first."""
@@ -46,7 +54,7 @@ async def run(say: Say, *, sizes: Sequence[int] = SIZES) -> Json:
         stored = 0
         for size in sizes:
             say(f"storing {size} orders")
-            await fill(orders, stored, size)
+            await fill(say, orders, stored, size)
             stored = size
             with _floor(stack.mongo_url, name, size) as floor:
                 rows += await _searched(say, session, place, floor, size)
@@ -59,11 +67,47 @@ async def run(say: Say, *, sizes: Sequence[int] = SIZES) -> Json:
     return {"benchmark": "search", "rows": rows, "memory_mb": memory, "index_mb": index}
 
 
-async def fill(orders: AsyncCollection[Json], start: int, end: int) -> None:
-    """Store the orders of these numbers."""
-    for first in range(start, end, 2_000):
-        rows = list(documents(first, min(first + 2_000, end)))
+async def fill(say: Say, orders: AsyncCollection[Json], start: int, end: int) -> None:
+    """Store the orders of these numbers, and build the indexes when they are all there.
+
+    From `VARIANTS` on an order is one of the first ones with another number and other times: making
+    each anew takes longer than storing it.
+    """
+    await orders.create_indexes(list(INDEXES))  # the api may not have come to it yet
+    for index in INDEXES:
+        await orders.drop_index(index.document["name"])
+    variants = [_Variant(one) for one in documents(0, min(VARIANTS, end))]
+    for first in range(start, end, AT_ONCE):
+        last = min(first + AT_ONCE, end)
+        rows = [variants[number % VARIANTS].numbered(number) for number in range(first, last)]
         await orders.insert_many(rows, ordered=False)
+        if last % SAID_EVERY == 0:
+            say(f"stored {last} of {end} orders")
+    say(f"indexing {end} orders")
+    await orders.create_indexes(list(INDEXES))
+
+
+class _Variant:
+    """An order as MongoDB keeps it, to be stored under other numbers."""
+
+    def __init__(self, document: Json) -> None:
+        self._raw = bson.encode(document, codec_options=CODEC)
+        self._number = document["_id"].removeprefix("ORD-").encode()
+        order = document["order"]
+        self._begun, self._later = order["created"], order["modified"] - order["created"]
+
+    def numbered(self, number: int) -> RawBSONDocument:
+        """Return it as the order of this number: all numbers have as many digits."""
+        at = created(number)
+        raw = self._raw.replace(self._number, b"%07d" % number)
+        raw = raw.replace(_dated("created", self._begun), _dated("created", at))
+        then, now = self._begun + self._later, at + self._later
+        return RawBSONDocument(raw.replace(_dated("modified", then), _dated("modified", now)))
+
+
+def _dated(member: str, at: datetime) -> bytes:
+    """Return a member with a date as BSON writes it."""
+    return b"\x09%s\0" % member.encode() + struct.pack("<q", round(at.timestamp() * 1000))
 
 
 async def _searched(
@@ -187,7 +231,6 @@ def _floor(url: str, database: str, size: int) -> Iterator[str]:
 
 
 def _until_it_listens(port: int) -> None:
-
     deadline = monotonic() + 30
     while monotonic() < deadline:
         with socket.socket() as probe:

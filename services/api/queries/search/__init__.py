@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from bson import Timestamp
+
 from contracts.order_search import Facet, OrderFilter, OrderScroll
 from contracts.settings import Configuration
+from contracts.terms import FACETS
 from services.api.domain import Client
 from services.api.queries.search.deltas import Delta, Deltas
-from services.api.queries.search.facets import counting, facets, total_of
+from services.api.queries.search.facets import counting, facets, total_of, values_in
 from services.api.queries.search.filters import INDEXES, Query, compiled
 from services.api.queries.search.reading import Reader, TooOld, bodies
 from services.api.queries.search.scrolls import OpenScrolls, Scroll, Seal, TooLong, TooMany
@@ -19,7 +22,7 @@ from services.chassis.mongo import Bson, Database
 
 __all__ = ["Found", "Page", "Scrolled", "Searches", "TooLong", "TooMany", "compiled", "paged"]
 
-_ORDER: Final[Bson] = {"order": 1}
+_READ: Final[Bson] = {"order": 1, FACETS: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +155,31 @@ class Searches:
         query = compiled(search, client, now=now, configuration=configuration, until=until)
         order = sorting(search, configuration)
         reading = self._reader.aggregate(paged(query, order, page), at=at)
-        if search.disable_facets and query.is_narrow:
-            found = await reading
-            if 0 < len(found) < page.take or (not found and not page.skip):
-                return Found(bodies(found), page.skip + len(found))
-            return Found(bodies(found), await self._reader.count(query.match, at=at))
-        if search.disable_facets:
-            found, number = await asyncio.gather(reading, self._reader.count(query.match, at=at))
-            return Found(bodies(found), number)
         properties = configuration.order_settings.facet_properties
-        pipeline = counting(query.counted, properties)
-        found, values = await asyncio.gather(reading, self._reader.aggregate(pipeline, at=at))
-        kinds, total = facets(values, properties, configuration), total_of(values)
+        if query.is_narrow:
+            found = await reading
+            if not page.skip and len(found) < page.take:  # that is all there are
+                total, values = len(found), values_in(found, properties)
+            else:
+                total, values = await self._counted(search, query, properties, at)
+        else:
+            counted = self._counted(search, query, properties, at)
+            found, (total, values) = await asyncio.gather(reading, counted)
+        kinds = None if search.disable_facets else facets(values, properties, configuration)
+        return Found(bodies(found), total, kinds)
+
+    async def _counted(
+        self, search: OrderFilter, query: Query, properties: Sequence[str], at: Timestamp | None
+    ) -> tuple[int, list[Bson]]:
+        """Return how many orders fit, and how many have each value if facets are wanted."""
+        values: list[Bson] = []
+        total = None
+        if not search.disable_facets:
+            values = await self._reader.aggregate(counting(query.counted, properties), at=at)
+            total = total_of(values)
         if total is None:
             total = await self._reader.count(query.match, at=at)
-        return Found(bodies(found), total, kinds)
+        return total, values
 
     async def _next(
         self,
@@ -211,5 +224,5 @@ def paged(
         order.stage(),
         *([{"$skip": page.skip}] if page.skip else []),
         {"$limit": page.take},
-        {"$project": _ORDER | order.projection()},
+        {"$project": _READ | order.projection()},
     ]

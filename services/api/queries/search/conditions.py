@@ -62,16 +62,6 @@ def every(conditions: Iterable[Bson]) -> Bson:
     return found[0] if len(found) == 1 else {"$and": found}
 
 
-def is_narrow(condition: Bson) -> bool:
-    """Say whether only orders with certain keys can fit, said in full: mostly they are few."""
-    if "$and" in condition:
-        return any(is_narrow(one) for one in condition["$and"])
-    if "$or" in condition:
-        return all(is_narrow(one) for one in condition["$or"])
-    found = condition.get(KEYS)
-    return isinstance(found, str) or (isinstance(found, dict) and "$in" in found)
-
-
 def picks(condition: Bson, where: str) -> bool:
     """Say whether only orders with a certain group, or key, can fit the condition."""
     if "$and" in condition:

@@ -1,5 +1,6 @@
 """Facets: how many of the orders found have each value (domain 4.3)."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -66,6 +67,21 @@ def _property_values(keys: Sequence[str]) -> Bson:
     value = {"$ifNull": ["$$one.value", ""]}
     named = {"$concat": [_PROPERTY, "$$one.key", APART, value]}
     return {"$setUnion": [{"$map": {"input": wanted, "as": "one", "in": named}}]}
+
+
+def values_in(found: Iterable[Bson], properties: Sequence[str]) -> list[Bson]:
+    """Count the same in orders that have been read."""
+    counts: Counter[str] = Counter()
+    for one in found:
+        counts.update(one[terms.FACETS].split(BETWEEN))
+        counts.update(
+            {
+                f"{_PROPERTY}{item['key']}{APART}{item.get('value') or ''}"
+                for item in one["order"].get("properties", ())
+                if item.get("key") in properties
+            }
+        )
+    return [{"_id": value, "count": count} for value, count in counts.items()]
 
 
 def facets(

@@ -1,4 +1,11 @@
-"""The one compiler of searches: what a client asks for, within its scope, in MongoDB's words."""
+"""The one compiler of searches: what a client asks for, within its scope, in MongoDB's words.
+
+Lists, counts, searches, a customer's orders, custom properties, scrolls and exports all come here.
+The filters of webhook endpoints do not: they are asked of one event at a time, without a database,
+about four words that every event has beside its order (type, status, store, market). To compare
+terms instead, the webhooks service would have to make them of the whole order, for more code and
+time than the four comparisons in its `wants` take.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,11 +27,11 @@ from services.api.queries.search.conditions import (
     any_of,
     every,
     having,
-    is_narrow,
     picks,
 )
 from services.api.queries.search.table import (
     FILTERS,
+    NARROW,
     RANGES,
     TOGETHER,
     modified,
@@ -87,10 +94,10 @@ def compiled(
     found_by_term = found_by_group or any(picks(one, KEYS) for one in conditions)
     match = conditions if found_by_term else [*conditions, live]
     paged = match if found_by_group or not found_by_term else [*match, live]
-    narrow = search.modified_from is not None or any(map(is_narrow, conditions))
+    is_narrow = any(getattr(search, member) for member in NARROW)
     found = every(match)
     counted = {terms.FACETS: {"$lt": terms.HIDDEN}} if found == _ALL else found
-    return Query(found, every(paged), counted, narrow)
+    return Query(found, every(paged), counted, is_narrow)
 
 
 def _scope(client: Client, asked: Asked) -> Iterator[Bson]:

@@ -172,6 +172,14 @@ FILTERS: Final[Mapping[str, Filter]] = {
 TOGETHER: Final = frozenset({"selected_stores", "selected_statuses"})
 """What filters by one term for both, if both are asked for."""
 
+NARROW: Final = frozenset(
+    {
+        *("order_number", "external_ids", "shipment_external_ids", "product_serial_numbers"),
+        *("email", "phone", "customer_number", "customer_id", "property", "modified_from"),
+    }
+)
+"""What mostly leaves so few orders that one page holds them all."""
+
 RANGES: Final[Mapping[str, Filter]] = {
     "created": between("order.created"),
     "ready_for_pickup": at_some_time(terms.READY_FOR_PICKUP),
