@@ -19,7 +19,7 @@ DOCUMENTED = """
 """
 # What the public API has besides (decided 2.8).
 PUBLIC = {"customerContact", "shippingMethodName", "excludedShipmentExternalIdProviders"}
-OURS = {"orderTypes"}
+OURS = {"orderTypes", "selectedWarehouses"}
 
 
 class TestOrderSearch:
