@@ -6,7 +6,7 @@ later messages of its key behind it, and everything else goes on.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -33,6 +33,8 @@ Table = Mapping[type[Message], Route[Any]]  # Any: a table holds routes of every
 COMMIT_EVERY = 0.2
 SEVERAL = 5
 MAX_PARKED = 2_000
+MAX_BYTES = 2 * 1024 * 1024
+"""Bytes of messages in one transaction: what is made of them in memory is fifty times as much."""
 STOPS_WITHIN = 10.0
 _PATIENCE = 1_000
 
@@ -181,14 +183,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
             if self._patience.leaving or self._is_stale():
                 return
             try:
-                await self._take(records)
+                for some in portions(records):
+                    await self._take(some)
+                    self._offsets.advance(some)
+                    self._dirty.set()
             except Leaving:
                 return
             except Exception as error:  # noqa: BLE001 - or the batch would be lost
                 self._fail(error)
-                return
-            self._offsets.advance(records)
-            self._dirty.set()
 
     def _is_stale(self) -> bool:
         """Say whether a rebalance came between reading and handling.
@@ -265,3 +267,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         self._dirty.clear()
         if not await self._offsets.commit(self._kafka):
             self._dirty.set()
+
+
+def portions(records: Records) -> Iterator[Records]:
+    """Yield the records in their order, as many together as one transaction should hold.
+
+    A record that is larger than that by itself is alone.
+    """
+    first = size = 0
+    for place, record in enumerate(records):
+        more = len(record.value or b"")
+        if place > first and size + more > MAX_BYTES:
+            yield records[first:place]
+            first, size = place, 0
+        size += more
+    yield records[first:]
