@@ -4,7 +4,7 @@ One command may make several events; each has a consecutive sequence, and the or
 the last of them (decided 11.1).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -181,7 +181,8 @@ def _changes(
         yield OrderLineCancelled
     pays = _payments(before) != _payments(order)
     follows = _ENTERED if is_entered else ()
-    ships = _shipments(before, follows) != _shipments(order, follows)
+    both = _ids(before) & _ids(order)
+    ships = _shipments(before, follows, both) != _shipments(order, follows, both)
     if is_entered and run is not None and run.shipment is None:
         ships = False
     is_told = is_entered or is_cancelled
@@ -197,12 +198,18 @@ def _payments(order: Order) -> Sequence[object]:
     return (order.order_form.payments if order.order_form else None) or ()
 
 
-def _shipments(order: Order, follows: Sequence[str]) -> Sequence[object]:
+def _ids(order: Order) -> set[str]:
+    return {line.line_item_id for line in _lines(order)}
+
+
+def _shipments(order: Order, follows: Sequence[str], both: Container[str]) -> Sequence[object]:
     """Return what makes the shipments: their own members, which lines they hold, what of a piece.
 
-    What is calculated follows from the lines and tells nothing; nor does a line that changes.
+    What is calculated follows from the lines and tells nothing; nor does a line that changes, comes
+    or goes.
 
     :param follows: the members that follow from something else that is told
+    :param both: the ids of the lines that the order had before and has now
     """
     whole = {line.line_item_id: line.quantity for line in _lines(order)}
     ours = dict.fromkeys((*read_only(Shipment), "line_items", *follows))
@@ -212,6 +219,7 @@ def _shipments(order: Order, follows: Sequence[str]) -> Sequence[object]:
             [
                 (id_ := line.line_item_id, whole.get(id_) != line.quantity and line.quantity)
                 for line in shipment.line_items or ()
+                if line.line_item_id in both
             ],
         )
         for shipment in (order.order_form.shipments if order.order_form else None) or ()

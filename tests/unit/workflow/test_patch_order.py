@@ -70,6 +70,10 @@ def kinds(document: OrderDocument, progress: Progress) -> list[tuple[type, int, 
     return [(type(one.event), one.event.operation_id, one.event.category) for one in told]
 
 
+def a_line_of(id_: str) -> Json:
+    return {"lineItemId": id_, "code": "SKU-9", "placedPrice": 1, "quantity": 1}
+
+
 def result(progress: Progress) -> Json:
     """Return the body of the answer, without the order."""
     assert progress.shape is not None
@@ -129,8 +133,12 @@ class TestPatchOrder:
         both = patched_with(document, {"orderForm": shipment | payment})
         more = patched_with(document, {"customerName": "Kari", "orderForm": shipment})
         entering = patched_with(document, {"status": "InProgress", "orderForm": shipment})
-        cheaper = patched_with(
-            document, {"orderForm": {"lineItems": [{"lineItemId": "1", "placedPrice": 1}]}}
+        cheaper, longer, renamed = (
+            patched_with(
+                document, {"orderForm": {"lineItems": [{"lineItemId": "1", "placedPrice": 1}]}}
+            ),
+            patched_with(document, {"orderForm": {"lineItems": [a_line_of("2")]}}),
+            lines_renamed(document, **{"1": "9"}),
         )
 
         assert kinds(document, ships) == [(OrderShipmentUpdated, 310100, "Updated")]
@@ -144,8 +152,9 @@ class TestPatchOrder:
             OrderStatusChanged,
             OrderShipmentUpdated,
         ]
-        # Its shipment's totals follow the line, which is no news of the shipment.
-        assert [kind for kind, *_ in kinds(document, cheaper)] == [OrderUpdated]
+        # Its shipment follows the lines, which is no news of the shipment.
+        for progress in (cheaper, longer, renamed):
+            assert [kind for kind, *_ in kinds(document, progress)] == [OrderUpdated]
 
     def test_to_deleted_gives_the_stock_back_as_a_deletion_does(self) -> None:
         document = holding(kept(the_reference_order()))
