@@ -44,6 +44,7 @@ class Orders:
     def __init__(self, database: Database) -> None:
         self._orders = database.get_collection("orders", codec_options=NUMBERS)
         self._whole = Loader(self._load)
+        self._places = Loader(self._load_places)
 
     async def get(self, id_: str, client: Client) -> FoundOrder | None:
         """Return the order; None if there is none in this client's scope."""
@@ -54,17 +55,18 @@ class Orders:
         found = self._orders.delegate.find({"_id": {"$in": ids}}, {"order": 1, "version": 1})
         return {one["_id"]: _found(one) for one in found}
 
+    def _load_places(self, ids: Sequence[str]) -> dict[str, Place]:
+        found = self._orders.delegate.find({"_id": {"$in": ids}}, _PLACE)
+        return {one["_id"]: _place(one) for one in found}
+
     async def is_visible(self, id_: str, client: Client) -> bool:
         """Tell whether there is such an order in this client's scope."""
         return await self.market_of(id_, client) is not None
 
     async def market_of(self, id_: str, client: Client) -> str | None:
         """Return the order's market; None if there is no such order in this client's scope."""
-        found = await self._orders.find_one({"_id": id_}, _PLACE)
-        if found is None or not _sees(client, found):
-            return None
-        market: str = found["order"].get("marketId", "")
-        return market
+        place = await self._places.get(id_)
+        return place.market_id or "" if place is not None and place.seen_by(client) else None
 
     async def many(self, ids: Collection[str], client: Client) -> dict[str, bytes]:
         """Return as JSON, by id, those of the orders that are in this client's scope."""

@@ -3,7 +3,7 @@
 A pure matter of body and settings: it is found out before anything is sent on its way.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from contracts.faults import excerpt
@@ -88,8 +88,10 @@ def _required(defaults: Iterable[DefaultProperty]) -> list[DefaultProperty]:
 
 
 def _empty(
-    path: str, items: Iterable[PropertyItem] | None, required: Iterable[DefaultProperty]
+    path: str, items: Iterable[PropertyItem] | None, required: Sequence[DefaultProperty]
 ) -> Iterator[FieldProblem]:
+    if not required:
+        return
     sent = {_name(item): item.value for item in items or ()}
     for one in required:
         # What is sent empty stays empty; only what is missing is filled in.
