@@ -17,6 +17,7 @@ from contracts.problems import problem
 from contracts.stored import order_document
 from services.chassis.mongo import Database
 from tests.builders import the_reference_body
+from tests.harness import until
 from tests.integration.api.answering import Answerer, answer
 from tests.integration.api.calling import Caller, keep_client
 
@@ -267,7 +268,7 @@ class TestUpdateStatus:
             headers={"prefer": "respond-async"},
         )
 
-        (command,) = answerer.named(body["id"])
+        (command,) = await until(lambda: answerer.named(body["id"]))
         sent = UpdateOrderStatus.model_validate_json(command.data).shipment_info
         assert sent is not None
         assert (sent.shipment_id, sent.shipping_method_name) == ("1", "Bring")
