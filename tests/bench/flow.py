@@ -110,7 +110,7 @@ async def _wait_for(hook: str, orders: int, *, within: float = 120) -> None:
 async def measure(place: Place, hook: str, stack: Stack, say: Say, orders: int) -> dict[str, Any]:
     """Run every load against one place."""
     mark = place.name[0].upper()
-    await post(place, Load(300, name=f"{mark}warm"), hook, stack)
+    await post(place, Load(1000, name=f"{mark}warm"), hook, stack)
     found: dict[str, Any] = {}
     loads = {
         "closed": Load(orders, name=f"{mark}c"),
