@@ -83,8 +83,9 @@ class Calls:
     # -- life ---------------------------------------------------------------------------------
 
     async def prepare(self) -> None:
-        """Create the indexes behind the lanes and the claims."""
+        """Create the indexes behind the lanes and the claims; inherit from processes that died."""
         await self._claims.prepare()
+        await self._claims.inherit(self._clock.now())
 
     def start(self, store: Store) -> None:
         """Begin; `store` commits what is recorded."""

@@ -5,11 +5,13 @@ names the batch that recorded an outcome while its messages are on their way to 
 call is over, or waits until `again`.
 """
 
+import functools
 import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from time import time_ns
 from uuid import UUID, uuid4
 
@@ -36,7 +38,7 @@ class Claims:
 
     def __init__(self, database: Database, service: str) -> None:
         self._calls = database[f"{service}_calls"]
-        self.owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+        self.owner = f"{_machine()}/{os.getpid()}/{uuid4().hex[:8]}"
         self._number = time_ns()
 
     async def prepare(self) -> None:
@@ -45,6 +47,19 @@ class Claims:
         await self._calls.create_index([("at", 1), ("target", 1), ("lane", 1)])
         await self._calls.create_index([("owner", 1), ("target", 1)])
         await self._calls.create_index("answered", sparse=True)
+
+    async def inherit(self, now: datetime) -> None:
+        """Let any process have at once what is leased to processes of this machine that are gone.
+
+        The leases of other machines have to run out first.
+        """
+        ours = f"{_machine()}/"
+        owners = await self._calls.distinct("owner", {"owner": {"$gte": ours, "$lt": f"{ours}:"}})
+        dead = [owner for owner in owners if _is_gone(int(owner.removeprefix(ours).split("/")[0]))]
+        if dead:
+            await self._calls.update_many(
+                {"owner": {"$in": dead}}, {"$set": {"at": now, "owner": None}}
+            )
 
     def next_number(self) -> int:
         """Return the next place in a lane.
@@ -239,3 +254,22 @@ class Claims:
         )
         cursor = self._calls.find({"_id": {"$in": ids}, "owner": self.owner, "at": until})
         return {found["_id"]: found for found in await cursor.to_list(None)}
+
+
+@functools.cache
+def _machine() -> str:
+    """Return what only processes share that see each other's ids."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    if not boot.exists() or not namespace.exists():
+        return socket.gethostname()
+    return f"{socket.gethostname()}/{boot.read_text().strip()}/{namespace.stat().st_ino}"
+
+
+def _is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # it is somebody else's, and lives
+    return False

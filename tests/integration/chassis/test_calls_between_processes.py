@@ -67,13 +67,33 @@ class TestLease:
     async def test_of_a_process_that_was_killed_is_taken_over_with_the_same_key(
         self, settings: ChassisSettings, wire: Wire, mongo: Database
     ) -> None:
-        """Guards "a process killed between the call and its record repeats it with the same key"
-        and "a lease that ran out is taken over", but not before it has."""
+        """Guards "a process killed between the call and its record repeats it with the same key":
+        at once on the same machine, where it can be seen that the process is gone."""
+        name = a_counter()
+        async with process(settings, instance="only", KONTOR_CRASH_AT="after_call") as first:
+            await first.is_ready()
+            await wire.send(Add(counter=name, call="shop"))
+            assert await first.ends() == -signal.SIGKILL
+
+        heir = toy.service(in_its_place(settings), gateways=[toy.bells(mongo)])
+        async with running(heir):
+            await wire.wait_for(toy.EVENTS, lambda e: _rung(e.type, e.key, name))
+            await no_call_is_left(mongo)
+
+        made = await rings(mongo, name)
+        assert len(made) == 2
+        assert len({one["key"] for one in made}) == 1
+
+    async def test_of_a_process_on_another_machine_is_taken_over_when_it_has_run_out(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards "a lease that ran out is taken over", but not before it has."""
         name, clock = a_counter(), MovableClock()
         async with process(settings, instance="only", KONTOR_CRASH_AT="after_call") as first:
             await first.is_ready()
             await wire.send(Add(counter=name, call="shop"))
             assert await first.ends() == -signal.SIGKILL
+        await mongo["toy_calls"].update_one({"lane": name}, {"$set": {"owner": "elsewhere/1/ab"}})
 
         heir = toy.service(in_its_place(settings), clock=clock, gateways=[toy.bells(mongo)])
         async with running(heir):
