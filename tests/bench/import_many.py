@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 from time import monotonic
 from typing import Any
@@ -17,7 +18,7 @@ from pymongo import AsyncMongoClient, InsertOne, WriteConcern
 from deploy.local.stack import Stack
 from tests.bench.client import order
 from tests.bench.machine import Watch
-from tests.bench.places import PARTITIONS, Place, Say, brokers, kontor
+from tests.bench.places import PARTITIONS, Place, Say, brokers, kontor, one_more
 
 AT_ONCE = 1000
 TOGETHER = (1, 4)
@@ -26,39 +27,51 @@ TOGETHER = (1, 4)
 
 async def run(say: Say, *, calls: int = 12) -> dict[str, Any]:
     """Import the orders with one call at a time, then with several; first by hand."""
-    rows = []
+    name = "import" + uuid4().hex[:6]
+    environment = {"KONTOR_MONGO_DATABASE": name, "KONTOR_TOPIC_PREFIX": f"{name}."}
     async with brokers(say) as stack:
         say("by hand")
         low = await _by_hand(stack, calls)
-        async with kontor(stack, []) as place:
+        async with kontor(stack, [], environment=environment) as place:
             await _posted(place, calls=2, together=1, name="W")
-            for together in TOGETHER:
-                say(f"kontor: {together} at a time")
-                pids = {**place.pids, "mongod": stack.mongo_pid, "kafka": stack.kafka_pid}
-                watch = Watch(pids.values())
-                begun = monotonic()
-                waits = await _posted(place, calls=calls, together=together, name=f"I{together}x")
-                rate = calls * AT_ONCE / (monotonic() - begun)
-                busy = watch.look()
-                spent = {one: watch.spent(pid) for one, pid in pids.items()}
-                rows.append(
-                    {
-                        "load": f"{AT_ONCE} orders a call, {together} at a time",
-                        "floor": {"orders_per_second": round(low)},
-                        "kontor": {
-                            "orders_per_second": round(rate),
-                            "call_p50_ms": round(median(waits) * 1000),
-                            "call_max_ms": round(max(waits) * 1000),
-                            "cpu_us": {
-                                one: round(seconds / calls / AT_ONCE * 1e6)
-                                for one, seconds in spent.items()
-                            },
-                            "others_cores": round(busy.others, 2),
-                        },
-                        "ratio": round(rate / low, 2),
-                    }
-                )
+            rows = [await _row(place, stack, say, low, calls, together) for together in TOGETHER]
+            # It waits for MongoDB between its batches: another one works meanwhile.
+            async with one_more("workflow", stack, environment) as pid:
+                both = replace(place, pids={**place.pids, "workflow 2": pid})
+                await _posted(both, calls=2, together=1, name="V")
+                rows.append(await _row(both, stack, say, low, calls, TOGETHER[-1]))
     return {"benchmark": "import", "rows": rows}
+
+
+async def _row(  # noqa: PLR0917 - where, beside what, and how much
+    place: Place, stack: Stack, say: Say, low: float, calls: int, together: int
+) -> dict[str, Any]:
+    processes = sum(name.startswith("workflow") for name in place.pids)
+    load = f"{AT_ONCE} orders a call, {together} at a time"
+    if processes > 1:
+        load += f", {processes} processes of workflow"
+    say(f"kontor: {load}")
+    pids = {**place.pids, "mongod": stack.mongo_pid, "kafka": stack.kafka_pid}
+    watch = Watch(pids.values())
+    begun = monotonic()
+    waits = await _posted(place, calls=calls, together=together, name=f"I{together}x{processes}x")
+    rate = calls * AT_ONCE / (monotonic() - begun)
+    busy = watch.look()
+    spent = {one: watch.spent(pid) for one, pid in pids.items()}
+    return {
+        "load": load,
+        "floor": {"orders_per_second": round(low)},
+        "kontor": {
+            "orders_per_second": round(rate),
+            "call_p50_ms": round(median(waits) * 1000),
+            "call_max_ms": round(max(waits) * 1000),
+            "cpu_us": {
+                one: round(seconds / calls / AT_ONCE * 1e6) for one, seconds in spent.items()
+            },
+            "others_cores": round(busy.others, 2),
+        },
+        "ratio": round(rate / low, 2),
+    }
 
 
 def _bodies(calls: int, name: str) -> Iterator[bytes]:

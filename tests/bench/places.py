@@ -145,11 +145,9 @@ async def kontor(
             *("--allow-network", "127.0.0.0/8"),
             env={
                 **os.environ,
-                "KONTOR_KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
-                "KONTOR_MONGO_URL": stack.mongo_url,
+                **_where(stack),
                 "KONTOR_MONGO_DATABASE": name,
                 "KONTOR_TOPIC_PREFIX": f"{name}.",
-                "KONTOR_PARTITIONS": str(PARTITIONS),
                 # Benchmarks lift the limits of decided 13.2.
                 **dict.fromkeys(
                     (
@@ -170,14 +168,55 @@ async def kontor(
             await _set_up(place, hooks)
             yield place
         finally:
-            if process.returncode is None:
-                process.terminate()
-                try:
-                    async with asyncio.timeout(30):
-                        await process.wait()
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+            await _stopped(process)
+
+
+@asynccontextmanager
+async def one_more(
+    service: str, stack: Stack, environment: Mapping[str, str]
+) -> AsyncIterator[int]:
+    """Run another process of a service beside a place with this environment; yields its pid."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services", "run", service),
+        env={**os.environ, **_where(stack), "KONTOR_HEALTH_PORT": str(port), **environment},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+            while not await _is_ready(session, f"http://127.0.0.1:{port}"):
+                await asyncio.sleep(0.2)
+        yield process.pid
+    finally:
+        await _stopped(process)
+
+
+def _where(stack: Stack) -> dict[str, str]:
+    return {
+        "KONTOR_KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
+        "KONTOR_MONGO_URL": stack.mongo_url,
+        "KONTOR_PARTITIONS": str(PARTITIONS),
+    }
+
+
+async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(f"{url}/health/ready") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def _stopped(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(30):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _ready(directory: Path, process: asyncio.subprocess.Process) -> Place:
