@@ -21,7 +21,7 @@ from services.chassis.handling import Handling
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import MAX_BATCH, Records
 from services.chassis.logging import described
-from services.chassis.offsets import Offsets
+from services.chassis.offsets import ClientStuck, Offsets
 from services.chassis.parking import Parking
 from services.chassis.patience import RETRY_DELAYS, Leaving, Patience
 from services.chassis.store import Store
@@ -121,6 +121,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         """Return never, unless the consumer must not go on; then raise why.
 
         :raises TooManyFailures: when a fault of the system is likely
+        :raises ClientStuck: when only a new client of Kafka will go on
         """
         if self._stopped is not None:
             await self._stopped
@@ -261,7 +262,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
             await self._dirty.wait()
             await asyncio.sleep(COMMIT_EVERY)
             async with self._lock:
-                await self._commit_offsets()
+                try:
+                    await self._commit_offsets()
+                except ClientStuck as error:
+                    self._fail(error)
+                    return
 
     async def _commit_offsets(self) -> None:
         self._dirty.clear()

@@ -1,5 +1,6 @@
 """How far each partition is handled, and the outbox documents that are no longer owed."""
 
+import asyncio
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
@@ -14,7 +15,14 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import Records
 from services.chassis.parking import Parking
 
+COMMITS_WITHIN = 30.0
+_ANSWERS_WITHIN = 5.0
+
 log = structlog.get_logger()
+
+
+class ClientStuck(Exception):
+    """The brokers answer, but the client does not go on: only a new one will."""
 
 
 class Offsets:
@@ -45,6 +53,8 @@ class Offsets:
 
         In this order, because nobody would look for an outbox document once its offsets are
         committed; it owes nothing, for its messages were acknowledged before.
+
+        :raises ClientStuck: after half a minute in which nothing came of it although brokers answer
         """
         if self._settled:
             crash_point("before_outbox_delete")
@@ -62,13 +72,28 @@ class Offsets:
         if offsets:
             crash_point("before_offset_commit")
             try:
-                await kafka.commit(offsets)
+                async with asyncio.timeout(COMMITS_WITHIN):
+                    await kafka.commit(offsets)
                 _measure(kafka, offsets)
+            except TimeoutError as error:
+                # Once in a while a client that lost its only broker waits for ever for news of it.
+                if await _is_answered(kafka):
+                    raise ClientStuck("a commit of offsets does not end") from error
+                log.warning("offsets.not_committed", error="no broker answers")
             except (KafkaError, ConsumerStoppedError) as error:
                 # A rebalance took the partitions: their next owner reads these records again,
                 # and the inbox knows them.
                 log.warning("offsets.not_committed", error=type(error).__name__)
         return True
+
+
+async def _is_answered(kafka: AIOKafkaConsumer) -> bool:
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            await kafka.topics()
+    except (KafkaError, TimeoutError):
+        return False
+    return True
 
 
 def _measure(kafka: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:

@@ -26,6 +26,8 @@ from services.chassis.store import Store
 from services.chassis.timers import Timers
 from services.chassis.tracing import Tracing
 
+STOPS_WITHIN = 15.0
+
 log = structlog.get_logger()
 
 Prepare = Callable[[Database], Awaitable[None]]
@@ -142,7 +144,11 @@ class Service:
     async def stop(self) -> None:
         """Finish what is in hand, commit, disconnect."""
         await self.consumer.stop()
-        await self._broker.stop()
+        try:
+            async with asyncio.timeout(STOPS_WITHIN):
+                await self._broker.stop()
+        except TimeoutError:
+            log.warning("consumer.not_closed", reason="the client of Kafka does not end")
         await self.calls.stop()
         await self._release()
         await self.timers.stop()
