@@ -106,9 +106,10 @@ class TestTarget:
         world, names = World(), [a_counter() for _ in range(30)]
         world.fails.add("down")
         loop = asyncio.get_running_loop()
+        before = open_circuits()  # another test of this process may have ended with one
         async with running(toy.service(settings, gateways=[world.gateway()])):
             await promise(wire, names, "down", range(2))
-            await until(lambda: open_circuits() == 1)
+            await until(lambda: open_circuits() == before + 1)
             opened = loop.time()
             await until(lambda: world.at_once["down"] == 0)
             world.fails.clear()
@@ -119,12 +120,12 @@ class TestTarget:
             await no_call_is_left(mongo)
 
         assert probed - opened > targets.PROBE_FIRST - 0.2
-        assert still_open == 0
+        assert still_open == before
         assert [world.rung[name] for name in names] == [[0, 1]] * 30
 
 
-def open_circuits() -> float | None:
-    return REGISTRY.get_sample_value("kontor_circuits_open")
+def open_circuits() -> float:
+    return REGISTRY.get_sample_value("kontor_circuits_open") or 0
 
 
 class TestPromise:
