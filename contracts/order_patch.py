@@ -105,14 +105,14 @@ class OrderLinePatch(OrderLine):
 class OrderFormPatch(OrderForm):
     """Some members of an order form (OmniumOrderFormPatch)."""
 
-    line_items: Annotated[list[OrderLinePatch], Field(max_length=MOST_LINES)] | None = None  # type: ignore[assignment]
-    payments: ListOf[PaymentPatch] | None = None  # type: ignore[assignment]
+    line_items: Annotated[list[OrderLinePatch], Field(max_length=MOST_LINES)] | None = None  # type: ignore[assignment] # patches
+    payments: ListOf[PaymentPatch] | None = None  # type: ignore[assignment] # patches
 
 
 class ReturnFormPatch(ReturnForm):
     """Some members of the return form with this return id."""
 
-    payments: ListOf[PaymentPatch] | None = None  # type: ignore[assignment]
+    payments: ListOf[PaymentPatch] | None = None  # type: ignore[assignment] # patches
     should_add_missing_line_items: Flag | None = None
     """If true, lines that the form does not have yet are added; else they are left out."""
     replace_line_items_array: Flag | None = None
@@ -126,7 +126,7 @@ class OrderPatch(SomeOfAnOrder):
     """
 
     order_form: OrderFormPatch | None = None
-    return_order_forms: ListOf[ReturnFormPatch] | None = None  # type: ignore[assignment]
+    return_order_forms: ListOf[ReturnFormPatch] | None = None  # type: ignore[assignment] # patches
     keep_existing_custom_properties: Flag | None = None
     """Absent means true: properties that the patch does not name stay."""
     keep_existing_list_items: Flag | None = None

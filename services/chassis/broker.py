@@ -88,6 +88,6 @@ def subscribe(
     # FastStream's own way of reading waits and sleeps in turns: long turns delay what comes during
     # the sleep, short ones cost an idle service 4 % of a core. Its own way of handing over parses
     # the records first, and throws a whole batch away for one header that is not UTF-8.
-    subscriber.get_msg = reader.read  # type: ignore[method-assign,assignment]
-    subscriber.consume_one = reader.receive  # type: ignore[method-assign,assignment]
+    subscriber.get_msg = reader.read  # type: ignore[method-assign,assignment] # see above
+    subscriber.consume_one = reader.receive  # type: ignore[method-assign,assignment] # see above
     subscriber(_handle_nothing)

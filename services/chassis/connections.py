@@ -49,7 +49,7 @@ class Exchange(RequestResponseCycle):
     system call more, and wakes the client twice.
     """
 
-    _head: Any = None  # a message of ASGI
+    _head: Any = None  # Any: a message of ASGI
 
     async def send(self, message: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         """Keep the head until the body comes, or its first piece."""

@@ -20,8 +20,8 @@ class Change(BaseModel):
 
     path: str
     # Whatever JSON value the member has.
-    from_: Any = Field(None, alias="from")
-    to: Any = None
+    from_: Any = Field(None, alias="from")  # Any: the JSON value of whatever member changed
+    to: Any = None  # Any: as `from_`
 
 
 class OrderEvent(OrderMessage):

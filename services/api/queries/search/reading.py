@@ -50,7 +50,7 @@ class Reader:
 def moment(session: AsyncIOMotorClientSession) -> Timestamp:
     """Return the moment of the session's last write, for `aggregate`."""
     # motor's types take this property for a method.
-    found: Timestamp = session.operation_time  # type: ignore[assignment]
+    found: Timestamp = session.operation_time  # type: ignore[assignment] # set by the read
     return found
 
 

@@ -103,7 +103,7 @@ def _statuses(configuration: Configuration) -> Mapping[str, int]:
 
 
 def _at(found: Bson, path: str) -> Any:  # noqa: ANN401 - whatever is sorted by
-    value: Any = found
+    value: Any = found  # Any: a step of the path may lead to any member
     for name in path.split("."):
         value = None if value is None else value.get(name)
     # Amounts are read as they are written, but compared as they are stored.
