@@ -90,10 +90,11 @@ class Orders:
     async def is_number_taken(self, number: str, *, by_another_than: str) -> bool:
         """Tell whether another order has this number, whosever it is and deleted or not."""
         found_by = term(NUMBER, number)
-        # An order whose number is its id has no term for it.
-        alike = {"_id": number, "order.orderNumber": number}
-        named = {"$or": [{KEYS: {"$in": [found_by, HIDDEN + found_by]}}, alike]}
-        others = {"$and": [named, {"_id": {"$ne": by_another_than}}]}
+        others = {
+            KEYS: {"$in": [found_by, HIDDEN + found_by]},
+            "order.orderNumber": number,  # ids have that term too
+            "_id": {"$ne": by_another_than},
+        }
         return await self._orders.find_one(others, {"_id": 1}) is not None
 
     async def of_cart(self, cart_id: str, client: Client) -> FoundOrder | None:
