@@ -77,11 +77,22 @@ class Timers:
             await asyncio.sleep(POLL if leading_until else RENEW)
 
     async def _lead(self) -> bool:
-        now = self._clock.now()
+        """Take or keep the lease, whose time is MongoDB's: clocks of processes may differ."""
+        free = {
+            "$or": [
+                {"$eq": ["$owner", self._owner]},
+                {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]},
+            ]
+        }
+        until = {"$add": ["$$NOW", LEASE // timedelta(milliseconds=1)]}
+        taken = {
+            "owner": {"$cond": [free, self._owner, "$owner"]},
+            "until": {"$cond": [free, until, "$until"]},
+        }
         try:
             found = await self._leases.find_one_and_update(
-                {"_id": "timers", "$or": [{"owner": self._owner}, {"until": {"$lte": now}}]},
-                {"$set": {"owner": self._owner, "until": now + LEASE}},
+                {"_id": "timers"},
+                [{"$set": taken}],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
