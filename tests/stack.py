@@ -9,17 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.docker_client import DockerClient
-from testcontainers.core.waiting_utils import wait_for_logs
+from testcontainers.core.wait_strategies import ExecWaitStrategy, LogMessageWaitStrategy
 
 from deploy.local.stack import Stack
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 MONGO_IMAGE = "mongo:8"
-ALREADY_INITIALIZED = 23
+DOCKER_SOCKET = Path("/var/run/docker.sock")
+# Transactions need a replica set; it is founded by whoever asks first whether it takes writes.
+TAKES_WRITES = """
+try { rs.status() } catch (error) {
+  rs.initiate({_id: "rs0", members: [{_id: 0, host: "127.0.0.1:27017"}]}) }
+quit(db.hello().isWritablePrimary ? 0 : 1)
+"""
 
 
 @dataclass
@@ -39,10 +42,17 @@ def started() -> Brokers:
 
 
 def _docker_answers() -> bool:
-    """Say whether a Docker daemon listens; without one the library says so in its own ways."""
-    if "DOCKER_HOST" not in os.environ and not Path("/var/run/docker.sock").exists():
+    """Say whether this user may talk to a Docker daemon, or has named one, which must answer."""
+    if "DOCKER_HOST" in os.environ:
+        return True
+    if not DOCKER_SOCKET.exists():
         return False
-    return bool(DockerClient().client.ping())
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(DOCKER_SOCKET))
+        except OSError:
+            return False  # its daemon has ended, or it is not for this user
+    return True
 
 
 def _free_port() -> int:
@@ -63,19 +73,24 @@ def _in_docker() -> Brokers:
         .with_env("KAFKA_ADVERTISED_LISTENERS", f"PLAINTEXT://127.0.0.1:{port}")
         .with_env("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
         .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", f"1@127.0.0.1:{controller}")
+        .with_env("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "8")
         .with_env("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1")
         .with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
         .with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
         .with_env("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
         .with_env("KAFKA_MESSAGE_MAX_BYTES", str(10 * 1024 * 1024))
+        .with_env("KAFKA_REPLICA_FETCH_MAX_BYTES", str(10 * 1024 * 1024))
         .with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        .waiting_for(LogMessageWaitStrategy("Kafka Server started"))
     )
     mongo = (
         DockerContainer(MONGO_IMAGE)
         .with_exposed_ports(27017)
         .with_command(
             "--replSet rs0 --bind_ip_all --setParameter transactionLifetimeLimitSeconds=10"
+            " --setParameter minSnapshotHistoryWindowInSeconds=900"
         )
+        .waiting_for(ExecWaitStrategy(["mongosh", "--quiet", "--eval", TAKES_WRITES]))
     )
     containers = (kafka, mongo)
 
@@ -86,29 +101,13 @@ def _in_docker() -> Brokers:
     try:
         for container in containers:
             container.start()
-        wait_for_logs(kafka, "Kafka Server started", timeout=120)
-        address = f"127.0.0.1:{mongo.get_exposed_port(27017)}"
-        _initiate(address)
     except BaseException:
         stop()
         raise
     os.environ["KONTOR_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{port}"
+    address = f"127.0.0.1:{mongo.get_exposed_port(27017)}"
     os.environ["KONTOR_MONGO_URL"] = f"mongodb://{address}/?directConnection=true"
     return Brokers(stop)
-
-
-def _initiate(address: str) -> None:
-    """Make the MongoDB a replica set of one: transactions need it."""
-    client: MongoClient[dict[str, object]] = MongoClient(
-        f"mongodb://{address}/?directConnection=true", serverSelectionTimeoutMS=60_000
-    )
-    with client:
-        members = [{"_id": 0, "host": "127.0.0.1:27017"}]
-        try:
-            client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
-        except OperationFailure as error:
-            if error.code != ALREADY_INITIALIZED:
-                raise
 
 
 def _embedded() -> Brokers:
