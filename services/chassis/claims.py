@@ -20,6 +20,7 @@ from pymongo import DeleteMany, UpdateMany, UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.chassis.mongo import Bson, Database
+from services.chassis.timers import Recent
 
 LEASE = timedelta(seconds=60)
 BEHIND = timedelta(seconds=1)
@@ -40,6 +41,7 @@ class Claims:
         self._calls = database[f"{service}_calls"]
         self.owner = f"{_machine()}/{os.getpid()}/{uuid4().hex[:8]}"
         self._number = time_ns()
+        self._recent = Recent()
 
     async def prepare(self) -> None:
         """Create the indexes behind the lanes and the claims."""
@@ -181,9 +183,14 @@ class Claims:
 
     async def due_lanes(self, now: datetime, full: Sequence[str]) -> list[str]:
         """Return the lanes of what has been due longest, without the targets that are full."""
-        due = {"at": {"$lte": now}, **({"target": {"$nin": list(full)}} if full else {})}
+        due = {
+            "at": self._recent.due(now),
+            **({"target": {"$nin": list(full)}} if full else {}),
+        }
         oldest = self._calls.find(due, {"_id": 0, "lane": 1}).sort("at", 1)
         found = await oldest.limit(2 * CLAIM_AT_MOST).to_list(None)
+        if not found and not full:
+            self._recent.nothing_left(now)
         return list(dict.fromkeys(one["lane"] for one in found))
 
     async def open_lanes(

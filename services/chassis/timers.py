@@ -7,7 +7,7 @@ message may be sent twice when its sender dies between sending and deleting; its
 import asyncio
 import os
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import structlog
@@ -23,8 +23,34 @@ LEASE = timedelta(seconds=6)
 RENEW = 2.0
 POLL = 0.5
 AT_ONCE = 500
+LATE = timedelta(seconds=10)
+THOROUGH = timedelta(minutes=1)
 
 log = structlog.get_logger()
+
+
+class Recent:
+    """From when on a look at what is due has to look.
+
+    What was deleted stays in MongoDB's indexes for as long as a scroll may read the past, a quarter
+    of an hour: whoever begins at the first entry walks over all of it, twice a second. So a look
+    begins a little before the last one that left nothing; once a minute, and at first, one looks
+    at everything, for what was written late or by a clock that runs behind.
+    """
+
+    def __init__(self) -> None:
+        self._since: datetime | None = None
+        self._all_at: datetime | None = None
+
+    def due(self, now: datetime) -> dict[str, datetime]:
+        """Return the condition for the time of what is due."""
+        if self._all_at is None or now >= self._all_at:
+            self._since, self._all_at = None, now + THOROUGH
+        return {"$lte": now} if self._since is None else {"$gte": self._since, "$lte": now}
+
+    def nothing_left(self, now: datetime) -> None:
+        """Note that all that was due by now is done."""
+        self._since = now - LATE
 
 
 class Timers:
@@ -36,6 +62,7 @@ class Timers:
         self._producer = producer
         self._clock = clock
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+        self._recent = Recent()
         self._task: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
@@ -69,6 +96,8 @@ class Timers:
                 if leading_until > loop.time():
                     while await self.send_due() == AT_ONCE:
                         continue
+                else:
+                    self._recent = Recent()
             except PyMongoError as error:
                 log.warning("timers.waiting", error=type(error).__name__)
             except Exception:  # the deadlines of all others must not stop for one message
@@ -102,10 +131,13 @@ class Timers:
 
     async def send_due(self) -> int:
         """Send up to 500 messages whose time has come, the oldest first; return how many."""
-        cursor = self._timers.find({"at": {"$lte": self._clock.now()}}).sort("at", 1)
+        now = self._clock.now()
+        cursor = self._timers.find({"at": self._recent.due(now)}).sort("at", 1)
         due = await cursor.limit(AT_ONCE).to_list(None)
         if due:
             await self._producer.send([inbox.from_bytes(found["m"]) for found in due])
             await self._timers.delete_many({"_id": {"$in": [found["_id"] for found in due]}})
             metrics.timers_sent.inc(len(due))
+        if len(due) < AT_ONCE:
+            self._recent.nothing_left(now)
         return len(due)

@@ -170,7 +170,7 @@ def _rung(kind: str, key: str, name: str) -> bool:
 
 
 def _call(lane: str, target: str, number: int) -> dict[str, object]:
-    past = datetime.now(UTC) - timedelta(minutes=1)
+    now = datetime.now(UTC)
     return {
         "_id": uuid4(),
         "kind": "ring",
@@ -178,9 +178,9 @@ def _call(lane: str, target: str, number: int) -> dict[str, object]:
         "target": target,
         "request": toy.Ring(target=target, lane=lane, number=-1).model_dump_json().encode(),
         "n": number,
-        "at": past,
+        "at": now,
         "owner": None,
-        "promised": past,
+        "promised": now,
         "attempt": 0,
         "correlation": "none",
         "trace": None,

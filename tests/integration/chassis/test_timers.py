@@ -5,8 +5,10 @@ from datetime import timedelta
 
 from contracts.message import derived
 from services.chassis.clock import MovableClock
+from services.chassis.inbox import to_bytes
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
+from services.chassis.timers import THOROUGH
 from tests import toy
 from tests.harness import Wire, running, until
 from tests.integration.chassis.seen import a_counter, counter
@@ -81,6 +83,26 @@ class TestTimer:
             await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
 
         assert await counter(mongo, name) == [1]
+
+    async def test_that_was_written_late_is_found_within_a_minute(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards the thorough look: others begin where the last one ended."""
+        name, clock = a_counter(), MovableClock()
+        async with running(toy.service(settings, clock=clock)):
+            await wire.send(Add(counter=name, amount=1, after=HOUR))
+            await wait_there(mongo, 1)
+            clock.advance(timedelta(hours=1, seconds=1))
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
+            late = wire.sealed(Add(counter=name, amount=2))
+
+            await mongo["timers"].insert_one(
+                {"_id": late.id, "at": clock.now() - timedelta(hours=1), "m": to_bytes(late)}
+            )
+            clock.advance(THOROUGH)
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name, count=2)
+
+        assert await counter(mongo, name) == [1, 2]
 
     async def test_has_one_sender_among_many_processes(
         self, settings: ChassisSettings, wire: Wire, mongo: Database
