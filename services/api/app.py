@@ -170,6 +170,7 @@ class Api:
         await self._producer.stop()
         await self._outbound.close()
         self._typesetter.close()
+        self._searches.close()
         self._clients.close()
         self._client.close()
 

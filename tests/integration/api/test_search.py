@@ -125,23 +125,38 @@ class TestSearch:
 
 
 class TestPages:
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            pytest.param({}, id="with facets"),
+            pytest.param({"disableFacets": True}, id="counted in an index"),
+            pytest.param(
+                {"disableFacets": True, "searchText": "ola nordmann"}, id="counted by looking"
+            ),
+            pytest.param(
+                {
+                    "disableFacets": True,
+                    "searchText": "ola nordmann",
+                    "sortOrder": "StatusDescending",
+                },
+                id="by the order of the settings",
+            ),
+        ],
+    )
     async def test_begin_with_one_do_not_overlap_and_end(
-        self, call: Caller, database: Database
+        self, asked: Json, call: Caller, database: Database
     ) -> None:
         store = fresh()
         # All of the same time, so that only the id tells them apart.
         newest_first = sorted(await kept(database, 5, store, created=days(0)), reverse=True)
+        search = {"selectedStores": [store], "take": 2, **asked}
         pages = [
-            await call(
-                "POST", "/api/Orders/Search", {"selectedStores": [store], "take": 2, "page": page}
-            )
+            await call("POST", "/api/Orders/Search", {**search, "page": page})
             for page in (1, 2, 3, 4)
         ]
 
-        zeroth = await call(
-            "POST", "/api/Orders/Search", {"selectedStores": [store], "take": 2, "page": 0}
-        )
-        no_page = await call("POST", "/api/Orders/Search", {"selectedStores": [store], "take": 2})
+        zeroth = await call("POST", "/api/Orders/Search", {**search, "page": 0})
+        no_page = await call("POST", "/api/Orders/Search", search)
 
         assert [ids(page) for page in pages] == [
             newest_first[:2],
@@ -152,6 +167,14 @@ class TestPages:
         assert {page.json["totalCount"] for page in pages} == {5}
         assert ids(zeroth) == ids(no_page) == newest_first[:2]
         assert (zeroth.json["page"], no_page.json["page"]) == (0, 1)
+
+    @pytest.mark.parametrize(
+        "asked", [{"selectedStores": ["nowhere"]}, {"searchText": "nobody nowhere"}]
+    )
+    async def test_of_nothing_are_empty(self, asked: Json, call: Caller) -> None:
+        said = await call("POST", "/api/Orders/Search", {"disableFacets": True, **asked})
+
+        assert (ids(said), said.json["totalCount"]) == ([], 0)
 
     async def test_and_names_are_those_of_the_settings(
         self, call: Caller, database: Database

@@ -22,6 +22,8 @@ from services.chassis.mongo import Bson, Database
 
 __all__ = ["Found", "Page", "Scrolled", "Searches", "TooLong", "TooMany", "compiled", "paged"]
 
+_FOUND: Final = "found"
+_TOTAL: Final = "total"
 _READ: Final[Bson] = {"order": 1, FACETS: 1}
 
 
@@ -93,6 +95,10 @@ class Searches:
         delta = await self._deltas.keep(search, client, until=now)
         return await self._find(search, page, client, delta, now, configuration)
 
+    def close(self) -> None:
+        """Find nothing more."""
+        self._reader.close()
+
     async def count(
         self, search: OrderFilter, client: Client, *, now: datetime, configuration: Configuration
     ) -> int:
@@ -154,17 +160,23 @@ class Searches:
         until, at = (now, None) if delta is None else (delta.until, delta.at)
         query = compiled(search, client, now=now, configuration=configuration, until=until)
         order = sorting(search, configuration)
-        reading = self._reader.aggregate(paged(query, order, page), at=at)
         properties = configuration.order_settings.facet_properties
+        values: list[Bson] = []
         if query.is_narrow:
-            found = await reading
+            found = await self._reader.aggregate(paged(query, order, page), at=at)
             if not page.skip and len(found) < page.take:  # that is all there are
                 total, values = len(found), values_in(found, properties)
             else:
                 total, values = await self._counted(search, query, properties, at)
+        elif search.disable_facets:
+            rows = await self._reader.aggregate(paged_and_counted(query, order, page), at=at)
+            found = [row[_FOUND] for row in rows if _FOUND in row]
+            total = rows[-1].get(_TOTAL, 0) if rows else 0
         else:
-            counted = self._counted(search, query, properties, at)
-            found, (total, values) = await asyncio.gather(reading, counted)
+            found, (total, values) = await asyncio.gather(
+                self._reader.aggregate(paged(query, order, page), at=at),
+                self._counted(search, query, properties, at),
+            )
         kinds = None if search.disable_facets else facets(values, properties, configuration)
         return Found(bodies(found), total, kinds)
 
@@ -225,4 +237,30 @@ def paged(
         *([{"$skip": page.skip}] if page.skip else []),
         {"$limit": page.take},
         {"$project": _READ | order.projection()},
+    ]
+
+
+def paged_and_counted(query: Query, order: Sorting, page: Page) -> list[Bson]:
+    """Return the pipeline that reads a page of the orders that fit, and how many there are.
+
+    Where the index knows their number it is asked twice. Elsewhere all of them have to be looked at
+    to count them, and the page is found at the same time.
+    """
+    if query.is_indexed:
+        counted = [{"$match": query.match}, {"$count": _TOTAL}]
+        return [
+            *paged(query, order, page),
+            {"$project": {_FOUND: "$$ROOT"}},
+            {"$unionWith": {"coll": "orders", "pipeline": counted}},
+        ]
+    ids = {"n": page.skip + page.take, "sortBy": order.stage()["$sort"], "output": "$_id"}
+    one = {"localField": "ids", "foreignField": "_id", "pipeline": [{"$project": _READ}]}
+    return [
+        {"$match": query.match},
+        *order.prepared(),
+        {"$group": {"_id": None, _TOTAL: {"$sum": 1}, "ids": {"$topN": ids}}},
+        {"$project": {_TOTAL: 1, "ids": {"$slice": ["$ids", page.skip, page.take]}}},
+        {"$unwind": {"path": "$ids", "preserveNullAndEmptyArrays": True}},
+        {"$lookup": {"from": "orders", "as": _FOUND, **one}},
+        {"$unwind": {"path": f"${_FOUND}", "preserveNullAndEmptyArrays": True}},
     ]

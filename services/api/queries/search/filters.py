@@ -65,13 +65,15 @@ class Query:
     :param match: fits them and no others
     :param paged: the same, said so that their newest can be found without looking at all of them
     :param counted: the same, said so that facets can be counted in an index where that is possible
-    :param is_narrow: whether one page mostly holds them all
+    :param is_narrow: whether to look first if one page holds them all: then nothing is counted
+    :param is_indexed: whether their number stands in an index, and a page of them is found at once
     """
 
     match: Bson
     paged: Bson
     counted: Bson
     is_narrow: bool
+    is_indexed: bool
 
 
 def compiled(
@@ -94,10 +96,17 @@ def compiled(
     found_by_term = found_by_group or any(picks(one, KEYS) for one in conditions)
     match = conditions if found_by_term else [*conditions, live]
     paged = match if found_by_group or not found_by_term else [*match, live]
-    is_narrow = any(getattr(search, member) for member in NARROW)
     found = every(match)
     counted = {terms.FACETS: {"$lt": terms.HIDDEN}} if found == _ALL else found
-    return Query(found, every(paged), counted, is_narrow)
+    is_one_key = found_by_term and not found_by_group and "$and" not in found
+    return Query(
+        match=found,
+        paged=every(paged),
+        counted=counted,
+        is_narrow=any(getattr(search, member) for member in NARROW)
+        or (is_one_key and not search.disable_facets),
+        is_indexed=is_one_key or all(picks(one, GROUPS) for one in match),
+    )
 
 
 def _scope(client: Client, asked: Asked) -> Iterator[Bson]:
