@@ -243,8 +243,8 @@ def paged(
 def paged_and_counted(query: Query, order: Sorting, page: Page) -> list[Bson]:
     """Return the pipeline that reads a page of the orders that fit, and how many there are.
 
-    Where the index knows their number it is asked twice. Elsewhere all of them have to be looked at
-    to count them, and the page is found at the same time.
+    Where one index leads to them a page takes no time beside their number, so both are asked for.
+    Elsewhere all have to be looked at to count them, and the page is found at the same time.
     """
     if query.is_indexed:
         counted = [{"$match": query.match}, {"$count": _TOTAL}]

@@ -54,6 +54,7 @@ INDEXES: Final = (
 )
 """What the filters below and the sort orders need; `secretKeyHash` has an index of its own."""
 
+_IN_ONE_INDEX: Final = frozenset({GROUPS, "order.created"})
 _DELETED: Final = "deleted"
 _ALL: Final[Bson] = {GROUPS: LIVE}
 
@@ -66,7 +67,7 @@ class Query:
     :param paged: the same, said so that their newest can be found without looking at all of them
     :param counted: the same, said so that facets can be counted in an index where that is possible
     :param is_narrow: whether to look first if one page holds them all: then nothing is counted
-    :param is_indexed: whether their number stands in an index, and a page of them is found at once
+    :param is_indexed: whether one index leads to them, so that a page of them is found at once
     """
 
     match: Bson
@@ -105,7 +106,7 @@ def compiled(
         counted=counted,
         is_narrow=any(getattr(search, member) for member in NARROW)
         or (is_one_key and not search.disable_facets),
-        is_indexed=is_one_key or all(picks(one, GROUPS) for one in match),
+        is_indexed=is_one_key or all(one.keys() <= _IN_ONE_INDEX for one in match),
     )
 
 
