@@ -17,8 +17,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Any of ingest, import, patch, read, search, flow, hop, webhooks, growth, "
-            "recovery; all if none is named.",
+            help="Any of ingest, import, patch, read, search, pdf, flow, hop, webhooks, "
+            "growth, recovery; all if none is named.",
         ),
     ] = None,
     *,

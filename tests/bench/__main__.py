@@ -19,6 +19,7 @@ NAMES = (
     "patch",
     "read",
     "search",
+    "pdf",
     "flow",
     "webhooks",
     "growth",
