@@ -30,7 +30,7 @@ SCROLLED: Final = 100_000
 VARIANTS: Final = 20_000
 AT_ONCE: Final = 2_000
 SAID_EVERY: Final = 20_000
-SAMPLES: Final = 40
+SAMPLES: Final = 120
 SECONDS: Final = 4.0
 """At most so many samples of a search and so long, whichever is over first."""
 
