@@ -145,6 +145,8 @@ class OrderLine(Model):
     components: ListOf[Component] | None = None
     package_line_item_id: str | None = None
     package_sku_id: str | None = None
+    original_multi_buy_line_item_id: str | None = None
+    """The line that this unit of a multi-buy promotion was split from."""
     group_id: str | None = None
     modified_reason: str | None = None
     internal_warehouse_location: str | None = None

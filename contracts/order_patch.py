@@ -49,6 +49,7 @@ _READ_ONLY: Final[Mapping[type[Model], frozenset[str]]] = {
             *("extended_price", "extended_price_excl_tax", "original_extended_price_per_unit"),
             *("order_discount_amount", "discounted_excl_tax", "credited_amount"),
             *("tax_total", "cost_total", "reserved_inventory_quantity", "reserved_inventory"),
+            "original_multi_buy_line_item_id",
         }
     ),
     Shipment: frozenset(

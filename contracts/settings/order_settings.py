@@ -67,6 +67,8 @@ class OrderLineSettings(Setting):
 
     default_properties: Annotated[TupleOf[DefaultProperty], distinct("key_group", "key")] = ()
     split_multibuy_promotion_order_lines: Flag = False
+    """If true, a line of a multi-buy promotion becomes one line per unit while nothing of it is
+    reserved, delivered or cancelled; no total changes by that."""
     enrich_default_properties_from_product: Flag = False
     properties_to_enrich_order_line_from_product: Names = ()
     properties_to_exclude_from_configurable_product: Names = ()

@@ -4,7 +4,7 @@ Calculated amounts that a client sends are replaced. Whatever has been calculate
 difference: `calculate(calculate(order)) == calculate(order)`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -25,10 +25,13 @@ from services.workflow.domain.discount import (
     Priced,
     discount_lines,
     discount_whole,
+    priced,
     with_amounts,
 )
+from services.workflow.domain.multi_buys import split_multi_buys
 from services.workflow.domain.packages import allocate, packages
 from services.workflow.domain.payment_totals import payment_totals
+from services.workflow.domain.pieces import Amounts, cost_of, dealt, joined
 from services.workflow.domain.rounding import FINEST, ZERO, rounded, split
 from services.workflow.domain.totals import Taxes, open_units, ship, sums
 
@@ -63,6 +66,8 @@ class Pricing:
     """An order percentage is of the lines' prices after their discounts (domain 3 no. 31)."""
     allocate_packages: bool = False
     """AllocatePackagePricesToComponents (domain 6.2)."""
+    split_multi_buys: bool = False
+    """SplitMultibuyPromotionOrderLines: one line per unit of a multi-buy promotion (S2)."""
 
     @property
     def cent(self) -> Decimal:
@@ -80,6 +85,8 @@ def recalculate(before: Order | None, after: Order, pricing: Pricing) -> Order:
     """
     if before is not None:
         after = keep_entered(before, after)
+    if pricing.split_multi_buys:
+        after = split_multi_buys(after)
     return calculate(follow_credits(before, after, pricing.cent), pricing)
 
 
@@ -93,7 +100,7 @@ def calculate(order: Order, pricing: Pricing) -> Order:
     discounts = form.discounts or ()
 
     marks = form_marks(discounts)
-    lines = [_priced(line, marks, step) for line in form.line_items or ()]
+    lines = joined([_priced(line, marks, step) for line in form.line_items or ()], step)
     taken = _lowered(lines, _group(discounts, "LineItem"), pricing, (step, discount_step))
     total_off = ZERO
     shares = [ZERO] * len(lines)
@@ -109,9 +116,13 @@ def calculate(order: Order, pricing: Pricing) -> Order:
         taken |= off_order
 
     done = [
-        _line(line, share, marks, taxes[line.line.tax_rate], (step, discount_step))
+        one
         for line, share in zip(lines, shares, strict=True)
+        for one in _closed(line, share, marks, taxes[line.line.tax_rate], (step, discount_step))
     ]
+    if len(done) != len(lines):
+        by_id = {line.line_item_id: line for line in done}
+        done = [by_id[line.line_item_id] for line in form.line_items or ()]
     off_shipping, shipments = ship(
         form.shipments or (),
         done,
@@ -186,55 +197,59 @@ def _lowered(
 def _priced(line: OrderLine, marks: Marks, step: Decimal) -> Priced:
     quantity, units = open_units(line)
     gross = units * (line.placed_price or ZERO) or ZERO  # never -0
-    own = entered(line, marks)
-    price = gross
-    if own and quantity:
-        price -= own if units == quantity else own / quantity * units
-        # A discount takes at most the price; of goods taken back both are negative.
-        price = max(price, ZERO) if gross >= ZERO else min(price, ZERO)
-    return Priced(line, quantity, units, gross, own, rounded(price, step))
+    return priced(line, quantity, units, gross, entered(line, marks), step)
 
 
-def _line(
-    priced: Priced,
-    share: Decimal,
-    marks: Marks,
-    tax: Decimal,
-    steps: tuple[Decimal, Decimal],
-) -> OrderLine:
-    """Close the line.
+def _closed(
+    whole: Priced, share: Decimal, marks: Marks, tax: Decimal, steps: tuple[Decimal, Decimal]
+) -> Iterator[OrderLine]:
+    """Close the line, or each of its pieces.
 
     :param share: of the order discount
     :param tax: 1 + the rate
     """
-    step, discount_step = steps
-    line, price = priced.line, priced.price
+    step, _ = steps
+    price = whole.price
     price_excl_tax = rounded(price / tax, step)
     extended, extended_excl_tax = price, price_excl_tax
     if share:
         extended = rounded(price - share, step)
         extended_excl_tax = rounded(extended / tax, step)
-    discounted = priced.entered
+    cost = rounded(cost_of(whole), step)
+    amounts = Amounts(price, price_excl_tax, share, extended, extended_excl_tax, cost)
+    if not whole.pieces:
+        yield _line(whole, amounts, marks, tax, steps)
+        return
+    for piece, its in dealt(whole, amounts, steps):
+        yield _line(piece, its, marks, tax, steps)
+
+
+def _line(
+    of: Priced, amounts: Amounts, marks: Marks, tax: Decimal, steps: tuple[Decimal, Decimal]
+) -> OrderLine:
+    step, discount_step = steps
+    line = of.line
+    discounted = of.entered
     changes: dict[str, object] = {}
-    if priced.off or line.order_line_discounts:
-        changes["order_line_discounts"], worked_out = breakdown(priced, marks, discount_step)
+    if of.off or line.order_line_discounts:
+        changes["order_line_discounts"], worked_out = breakdown(of, marks, discount_step)
         discounted += worked_out
     placed = line.placed_price or ZERO
     changes |= {
-        "quantity": priced.quantity,
+        "quantity": of.quantity,
         "placed_price_excl_tax": rounded(placed / tax, step),
         "discounted": discounted,
         "discounted_excl_tax": rounded(discounted / tax, discount_step),
-        "discounted_price": price,
-        "discounted_price_excl_tax": price_excl_tax,
-        "order_discount_amount": share,
-        "extended_price": extended,
-        "extended_price_excl_tax": extended_excl_tax,
-        "tax_total": extended - extended_excl_tax,
-        "cost_total": rounded(line.cost * priced.open, step) if line.cost else ZERO,
+        "discounted_price": amounts.price,
+        "discounted_price_excl_tax": amounts.price_excl_tax,
+        "order_discount_amount": amounts.order_discount,
+        "extended_price": amounts.extended,
+        "extended_price_excl_tax": amounts.extended_excl_tax,
+        "tax_total": amounts.extended - amounts.extended_excl_tax,
+        "cost_total": amounts.cost,
     }
     if line.reserved_inventory_quantity is not None:
-        changes["reserved_inventory"] = line.reserved_inventory_quantity >= priced.open
+        changes["reserved_inventory"] = line.reserved_inventory_quantity >= of.open
     return line.model_copy(update=changes)
 
 

@@ -42,6 +42,7 @@ def pricing(order: Order, configuration: Configuration) -> Pricing:
         dearest_first=settings.sort_multibuy_items_descending,
         percentage_of_discounted=settings.is_order_percentage_of_discounted_prices,
         allocate_packages=settings.allocate_package_prices_to_components,
+        split_multi_buys=settings.order_line_settings.split_multibuy_promotion_order_lines,
     )
 
 

@@ -33,6 +33,48 @@ class Priced:
     """What each discount of the order form took off that price."""
     is_component: bool = False
     """Whether its price is a share of the price of its package."""
+    pieces: Sequence["Priced"] = ()
+    """The lines that it was split into (`pieces`)."""
+
+
+def priced(  # noqa: PLR0913, PLR0917 - what a price begins with
+    line: OrderLine, quantity: Decimal, units: Decimal, gross: Decimal, own: Decimal, step: Decimal
+) -> Priced:
+    """Price so many units of a line after the client's own discount.
+
+    :param units: those of them that are not cancelled
+    :param gross: what these cost without any discount
+    :param own: the client's discount, for the whole quantity
+    """
+    price = gross
+    if own and quantity:
+        price -= own if units == quantity else own / quantity * units
+        # A discount takes at most the price; of goods taken back both are negative.
+        price = max(price, ZERO) if gross >= ZERO else min(price, ZERO)
+    return Priced(line, quantity, units, gross, own, rounded(price, step))
+
+
+def is_excluded(line: OrderLine, discount: Discount) -> bool:
+    """Say whether the line is excluded from this promotion.
+
+    S0: from automatic ones; what somebody gives by hand still applies.
+    """
+    return bool(line.is_excluded_from_promotions) and discount.discount_source == "Campaign"
+
+
+def multi_buy(discount: Discount) -> tuple[int, int, Decimal] | None:
+    """Return how many must be bought, how many are lowered then, and by how much percent.
+
+    None where it is no such reward, or one that no document explains.
+    """
+    reward = discount.promotion_multi_buy_reward
+    if discount.reward_type != "MultiBuys" or reward is None or _is_other_multi_buy(reward):
+        return None
+    bought, lowered = reward.required_buy_amount, reward.number_of_discounted_items
+    if bought is None or bought < 0 or not lowered or lowered < 0:
+        return None
+    # "Buy two, get one" without a word about the percentage means that the one is free.
+    return bought, lowered, min(reward.percentage or _HUNDRED, _HUNDRED)
 
 
 def discount_lines(
@@ -54,7 +96,8 @@ def discount_lines(
             place
             for sku in dict.fromkeys(discount.sku_ids or ())
             for place in places.get(sku, ())
-            if _welcome(discount, companies.get(place)) and not _excluded(discount, lines[place])
+            if _welcome(discount, companies.get(place))
+            and not is_excluded(lines[place].line, discount)
         ]
         chosen.sort()
         matching = [lines[place] for place in chosen]
@@ -109,7 +152,7 @@ def _is_sent(discount: Discount) -> bool:
         case "FixedPrice":
             return discount.discount_type != "LineItem" or _fixed_price(discount) is None
         case "MultiBuys":
-            return discount.discount_type != "LineItem" or _multi_buy(discount) is None
+            return discount.discount_type != "LineItem" or multi_buy(discount) is None
         case _:
             return True
 
@@ -129,11 +172,6 @@ def _welcome(discount: Discount, company: bool | None) -> bool:  # noqa: FBT001 
 def _company(discount: Discount, company: bool | None) -> bool:  # noqa: FBT001 - see above
     bears = discount.can_be_combined_with_other_promotions is not False
     return (bears or bool(discount.always_apply)) and company is not False
-
-
-def _excluded(discount: Discount, priced: Priced) -> bool:
-    # S0: excluded from automatic promotions; what somebody gives by hand still applies.
-    return bool(priced.line.is_excluded_from_promotions) and discount.discount_source == "Campaign"
 
 
 def _worth(discount: Discount, base: Decimal) -> Decimal:
@@ -165,7 +203,7 @@ def _off_lines(
         amounts = split(rounded(sent, step), prices, step)
     elif (fixed := _fixed_price(discount)) is not None:
         amounts = _rounded_together(_at_fixed_price(lines, *fixed), prices, step)
-    elif (buys := _multi_buy(discount)) is not None:
+    elif (buys := multi_buy(discount)) is not None:
         saved = _at_multi_buy(lines, *buys, dearest_first=dearest_first)
         amounts = _rounded_together(saved, prices, step)
     else:
@@ -187,17 +225,6 @@ def _fixed_price(discount: Discount) -> tuple[int, Decimal] | None:
         return None
     units, price = reward.fixed_price_quantity, reward.fixed_price_price
     return (units, price) if units and units > 0 and price is not None else None
-
-
-def _multi_buy(discount: Discount) -> tuple[int, int, Decimal] | None:
-    reward = discount.promotion_multi_buy_reward
-    if discount.reward_type != "MultiBuys" or reward is None or _is_other_multi_buy(reward):
-        return None
-    bought, lowered = reward.required_buy_amount, reward.number_of_discounted_items
-    if bought is None or bought < 0 or not lowered or lowered < 0:
-        return None
-    # "Buy two, get one" without a word about the percentage means that the one is free.
-    return bought, lowered, min(reward.percentage or _HUNDRED, _HUNDRED)
 
 
 def _is_other_multi_buy(reward: MultiBuyReward) -> bool:

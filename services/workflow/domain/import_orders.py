@@ -13,7 +13,7 @@ from services.chassis.outcomes import Refused
 from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import pricing
 from services.workflow.domain.default_properties import with_default_properties
-from services.workflow.domain.order import OrderDocument, Run
+from services.workflow.domain.order import OrderDocument, Run, order_bytes
 from services.workflow.domain.place import Cause, filled, refuse_too_large
 from services.workflow.domain.run import Progress
 
@@ -46,7 +46,8 @@ def import_order(  # noqa: PLR0913 - what a rule may know is handed to it
     order = filled(order, kind, own, now=now, configuration=configuration)
     if settings.is_order_calculator_run_on_import:
         order = recalculate(None, order, pricing(order, configuration))
-    refuse_too_large(order, cause.size)
+    grown = len(order_bytes(order)) if settings.is_order_calculator_run_on_import else 0
+    refuse_too_large(order, max(cause.size, grown))
     run = Run(
         id=str(own.id),
         command_id=cause.command_id,

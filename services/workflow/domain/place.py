@@ -22,7 +22,7 @@ from services.workflow.domain.amounts import refuse_too_much
 from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import enter, pricing
 from services.workflow.domain.default_properties import with_default_properties
-from services.workflow.domain.order import QUEUED, OrderDocument, Run, appended
+from services.workflow.domain.order import QUEUED, OrderDocument, Run, appended, order_bytes
 from services.workflow.domain.run import Progress, start
 
 AWAITING_INVENTORY: Final = "AwaitingInventory"
@@ -64,8 +64,11 @@ def place(  # noqa: PLR0913 - what a rule may know is handed to it
     kind = configuration.order_type(command.order.order_type)
     order = with_default_properties(command.order, configuration.order_settings)
     order = filled(order, kind, cause, now=now, configuration=configuration)
-    order = recalculate(None, order, pricing(order, configuration))
-    refuse_too_large(order, cause.size)
+    prices = pricing(order, configuration)
+    order = recalculate(None, order, prices)
+    # One line may have become many.
+    grown = len(order_bytes(order)) if prices.split_multi_buys else 0
+    refuse_too_large(order, max(cause.size, grown))
     status = order.status or FIRST_STATUS
     known = kind.status(status) if kind is not None else None
     status = known.name if known is not None else status

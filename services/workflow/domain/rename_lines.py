@@ -22,7 +22,9 @@ from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
 
-_NAMES: Final = frozenset({"line_item_id", "package_line_item_id"})
+_NAMES: Final = frozenset(
+    {"line_item_id", "package_line_item_id", "original_multi_buy_line_item_id"}
+)
 """Members that hold the id of a line, whichever part of the order they stand in."""
 _SPLIT_FROM: Final = "splitFromLineItemId"
 """The property that does (domain 3 no. 37)."""
