@@ -93,6 +93,11 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "An amount would become too large",
         "Lower the prices, quantities or payments of what `errors` names to 10^15 at most.",
     ),
+    "order-not-valid": (
+        400,
+        "The order validator refuses the change",
+        "Correct what it says and send the change again; nothing was stored.",
+    ),
     "unknown-comment-template": (
         400,
         "There is no such comment template",
@@ -229,6 +234,11 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "It was set aside as a dead letter; an operator can look at it and redrive it.",
     ),
     "internal-error": (500, "Something went wrong here", "Repeat the request; tell the operator."),
+    "validator-unavailable": (
+        502,
+        "The order validator gave no answer to go by",
+        "Nothing was stored; repeat the request shortly, or see to the validator.",
+    ),
     "unavailable": (
         503,
         "Kafka or MongoDB cannot be reached",

@@ -2,6 +2,7 @@
 
 from contracts.settings.configuration import (
     DOCUMENTS,
+    ORDER_VALIDATOR,
     Configuration,
     Connectors,
     Markets,
@@ -52,6 +53,7 @@ from contracts.settings.shipped import DEFAULT
 __all__ = [
     "DEFAULT",
     "DOCUMENTS",
+    "ORDER_VALIDATOR",
     "CommentTemplate",
     "Configuration",
     "Connector",

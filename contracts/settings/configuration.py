@@ -1,6 +1,6 @@
 """All settings together, arranged so that looking one up costs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Final
@@ -45,6 +45,11 @@ DOCUMENTS: Final[Mapping[str, type[Any]]] = {
 """The documents of `/api/Settings`, and what `parse` reads each as; a Configuration holds all."""
 
 
+ORDER_VALIDATOR: Final = "webhookOrderValidator"
+"""The name of the connector that validates orders (S2, order validation)."""
+_VALIDATES: Final = "IWebhookOrderValidator"
+
+
 class UnknownConnector(LookupError):
     """A payment option names a connector that is not configured, so no money may be assumed."""
 
@@ -81,16 +86,17 @@ class Configuration(Setting):
 
     def connector_with(self, implementation: str, market_id: str | None) -> Connector | None:
         """Return the first connector that can do this: one for the market, else one for all."""
-        able = [
-            connector
-            for connector in self.connectors
-            if implementation.casefold() in map(str.casefold, connector.implementations)
+        return _able(self.connectors, implementation, market_id)
+
+    def order_validator(self, market_id: str | None) -> Connector | None:
+        """Return who validates orders of this market, if somebody is configured for it (S2)."""
+        name = ORDER_VALIDATOR.casefold()
+        named = [
+            one
+            for one in self.connectors
+            if name in {one.connector_id.casefold(), (one.name or "").casefold()}
         ]
-        market = (market_id or "").casefold()
-        for connector in able:
-            if market in map(str.casefold, connector.markets):
-                return connector
-        return next((connector for connector in able if not connector.markets), None)
+        return _able(named, _VALIDATES, market_id)
 
     def connector_for(self, market_id: str, payment_method: str) -> Connector | None:
         """Return who moves the money of this payment method; None if it is only recorded.
@@ -175,6 +181,21 @@ class Configuration(Setting):
     @cached_property
     def _scheduled_tasks(self) -> dict[str, ScheduledTask]:
         return index(self.scheduled_tasks, lambda task: task.name)
+
+
+def _able(
+    connectors: Iterable[Connector], implementation: str, market_id: str | None
+) -> Connector | None:
+    able = [
+        connector
+        for connector in connectors
+        if implementation.casefold() in map(str.casefold, connector.implementations)
+    ]
+    market = (market_id or "").casefold()
+    for connector in able:
+        if market in map(str.casefold, connector.markets):
+            return connector
+    return next((connector for connector in able if not connector.markets), None)
 
 
 def _number_type(name: str) -> str:

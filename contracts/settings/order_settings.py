@@ -253,6 +253,9 @@ class OrderSettings(Setting):
 
     # Validation.
     is_order_validation_enabled: Flag = False
+    """If true, an order that is changed through the API is sent to the order validator first: the
+    connector named webhookOrderValidator with the implementation IWebhookOrderValidator. What it
+    answers replaces the order; without such a connector nothing is validated."""
     is_order_validation_on_open_enabled: Flag = False
 
     # Statistics and logging.

@@ -11,6 +11,7 @@ from pymongo import DeleteMany, UpdateMany, UpdateOne
 from contracts.message import Envelope, derived
 from contracts.settings import Configuration
 from services.chassis.document import AnyDocument, Document
+from services.chassis.inbox import Outcome
 from services.chassis.mongo import Bson
 
 # A little less than a record may have, for its key and headers.
@@ -102,6 +103,7 @@ class Batch:
     woken: list[str] = field(default_factory=list)
     leases: list[tuple[Call, Lease]] = field(default_factory=list)
     marks: list[Bson] = field(default_factory=list)
+    settled: list[tuple[UUID, Outcome]] = field(default_factory=list)
     finished_calls: list[FinishedCalls] = field(default_factory=list)
     dead_letters: list[Bson] = field(default_factory=list)
     everything: dict[type[Document], Sequence[Document]] = field(default_factory=dict)

@@ -119,6 +119,15 @@ class Store:
             patches.setdefault(name, []).append(update)
         for name, updates in patches.items():
             database[name].bulk_write(updates, ordered=True, session=session)
+        if batch.settled:
+            database[f"{self._service}_inbox"].bulk_write(
+                [
+                    UpdateOne({"_id": command}, {"$set": {"o": outcome.to_bson()}})
+                    for command, outcome in batch.settled
+                ],
+                ordered=True,
+                session=session,
+            )
         if batch.cancelled:
             database["timers"].delete_many({"_id": {"$in": batch.cancelled}}, session=session)
         if batch.finished_calls:

@@ -203,6 +203,10 @@ class UnitOfWork:
         """Record that the command in hand began something whose answer comes later."""
         self.outcome = Outcome(202, order_id=order_id, shape=shape)
 
+    def settle(self, command: UUID, outcome: Outcome) -> None:
+        """Record how a command ended that an earlier message brought and `accept` left open."""
+        self.staged_batch.settled.append((command, outcome))
+
     def answer(self, reply: Reply, *, body: bytes | None, reply_to: int | None) -> None:
         """Send an answer to a command that an earlier message brought; nobody waits: nothing."""
         if reply_to is None:
@@ -269,6 +273,7 @@ class UnitOfWork:
             batch.cancelled += staged.cancelled
         batch.calls += staged.calls
         batch.woken += staged.woken
+        batch.settled += staged.settled
         if marked:
             batch.marks.append(
                 inbox.mark(self.envelope.id, batch=batch.id, at=batch.now, outcome=self.outcome)

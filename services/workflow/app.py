@@ -7,11 +7,13 @@ import structlog
 
 from contracts.messages import inventory, notifications, orders, payments, webhooks
 from services.chassis.clock import Clock
+from services.chassis.http import Outbound
 from services.chassis.kafka import REPLIES
 from services.chassis.mongo import Database
 from services.chassis.patience import RETRY_DELAYS
 from services.chassis.service import Service
-from services.workflow.entrypoints import TABLE
+from services.workflow.entrypoints import TABLE, gateway
+from services.workflow.gateways import Validator
 from services.workflow.queries import fill_in, mark_late, prepare
 from services.workflow.settings import Settings
 
@@ -25,10 +27,13 @@ def service(
     retry_delays: Sequence[float] = RETRY_DELAYS,
 ) -> Service:
     """Wire the service onto the real Kafka and MongoDB."""
+    clock, outbound = clock or Clock(), Outbound(settings.allowed_networks)
+    validator = Validator(outbound, clock=clock, configuration=lambda: built.watched.current)
     filling: list[asyncio.Task[None]] = []
 
     async def prepare_and_fill_in(database: Database) -> None:
         await prepare(database)
+        await outbound.start()
         # Not awaited: however many orders there are, new ones need not wait for it.
         filling.append(asyncio.create_task(fill_in(database)))
         filling[-1].add_done_callback(_told)
@@ -37,8 +42,9 @@ def service(
         for task in filling:
             task.cancel()
         await asyncio.gather(*filling, return_exceptions=True)  # `_told` says what went wrong
+        await outbound.close()
 
-    return Service(
+    built = Service(
         name="workflow",
         settings=settings,
         listens_to=[orders.COMMANDS],
@@ -51,12 +57,14 @@ def service(
             REPLIES,
         ],
         table=TABLE,
+        gateways=[gateway(validator)],
         prepare=prepare_and_fill_in,
         release=leave_off,
         after_commit=mark_late,
         clock=clock,
         retry_delays=retry_delays,
     )
+    return built
 
 
 def _told(filling: asyncio.Task[None]) -> None:

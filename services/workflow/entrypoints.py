@@ -12,10 +12,12 @@ from contracts.messages.orders import (
     AddPayments,
     CancelOrderLine,
     CancelOrderLines,
+    ChangeCommand,
     DeleteOrder,
     EraseOrder,
     ImportOrders,
     OrderMessage,
+    OrderValidated,
     PatchLineItemIds,
     PatchOrder,
     PatchOrderLines,
@@ -29,13 +31,17 @@ from contracts.messages.orders import (
     UpdateOrderStatus,
     WriteLog,
 )
+from contracts.order import Order
+from contracts.problems import Problem
 from services.chassis.batch import Batch, Key, Loads
+from services.chassis.calls import Gateway, Limits
 from services.chassis.unit_of_work import Route
 from services.workflow import handlers
 from services.workflow.domain.add_comment import add_comment
 from services.workflow.domain.add_lines import add_lines
 from services.workflow.domain.add_payments import add_payments
 from services.workflow.domain.cancel_line import cancel_line, cancel_lines
+from services.workflow.domain.changing import Rule
 from services.workflow.domain.delete_order import delete_order
 from services.workflow.domain.line_properties import add_line_properties
 from services.workflow.domain.number import NumberSequence, wanted
@@ -45,7 +51,11 @@ from services.workflow.domain.patch_order import patch_order
 from services.workflow.domain.put_payments import put_payments
 from services.workflow.domain.rename_lines import rename_lines
 from services.workflow.domain.update import replace_order, update
-from services.workflow.handlers import changing
+from services.workflow.domain.update_status import update_status
+from services.workflow.domain.validate import ValidationCall
+from services.workflow.gateways import CONCURRENCY, Validator
+from services.workflow.handlers import changing, validating
+from services.workflow.handlers.validate import VALIDATION
 
 
 def _order(message: OrderMessage) -> Loads:
@@ -76,32 +86,53 @@ def _following_numbers(commands: Sequence[PlaceNumberedOrder], batch: Batch) -> 
             yield OrderDocument, number
 
 
-# Any: each route has a message type of its own.
+# Any: each rule has a command of its own, each route a message.
+CHANGES: Mapping[type[ChangeCommand], Rule[Any]] = {
+    UpdateOrderStatus: update_status,
+    PutPayments: put_payments,
+    AddPayments: add_payments,
+    AddOrderLines: add_lines,
+    AddOrderLineProperties: add_line_properties,
+    CancelOrderLine: cancel_line,
+    CancelOrderLines: cancel_lines,
+    AddComment: add_comment,
+    UpdateOrder: update,
+    ReplaceOrder: replace_order,
+    PatchOrder: patch_order,
+    PatchOrderLines: patch_lines,
+    PatchLineItemIds: rename_lines,
+}
+"""The rule that each change of an order obeys."""
+
 TABLE: Mapping[type[Message], Route[Any]] = {
     PlaceOrder: Route(PlaceOrder, handlers.place_order, _order),
     PlaceNumberedOrder: Route(
         PlaceNumberedOrder, handlers.place_numbered_order, _numbered, then=_following_numbers
     ),
     ImportOrders: Route(ImportOrders, handlers.import_orders, _all_orders),
-    UpdateOrderStatus: Route(UpdateOrderStatus, handlers.update_order_status, _order),
     StepFinished: Route(StepFinished, handlers.step_finished, _order),
     RunTimedOut: Route(RunTimedOut, handlers.time_run_out, _order),
-    # Changes without a run: the command, and the rule it obeys.
-    PutPayments: Route(PutPayments, changing(put_payments), _order),
-    AddPayments: Route(AddPayments, changing(add_payments), _order),
-    AddOrderLines: Route(AddOrderLines, changing(add_lines), _order),
-    AddOrderLineProperties: Route(AddOrderLineProperties, changing(add_line_properties), _order),
-    CancelOrderLine: Route(CancelOrderLine, changing(cancel_line), _order),
-    CancelOrderLines: Route(CancelOrderLines, changing(cancel_lines), _order),
-    AddComment: Route(AddComment, changing(add_comment), _order),
     DeleteOrder: Route(DeleteOrder, changing(delete_order), _order),
-    UpdateOrder: Route(UpdateOrder, changing(update), _order),
-    ReplaceOrder: Route(ReplaceOrder, changing(replace_order), _order),
-    PatchOrder: Route(PatchOrder, changing(patch_order), _order),
-    PatchOrderLines: Route(PatchOrderLines, changing(patch_lines), _order),
-    PatchLineItemIds: Route(PatchLineItemIds, changing(rename_lines), _order),
+    # What clients change of an order that is there: after the order validator, if there is one.
+    **{kind: Route(kind, validating(rule), _order) for kind, rule in CHANGES.items()},
+    OrderValidated: Route(
+        OrderValidated,
+        handlers.order_validated({kind.type: (kind, rule) for kind, rule in CHANGES.items()}),
+        _order,
+    ),
     # What changes nothing of the order.
     WriteLog: Route(WriteLog, handlers.write_log, _order),
     # The end of an order.
     EraseOrder: Route(EraseOrder, handlers.erase_order, _order),
 }
+
+
+def gateway(validator: Validator) -> Gateway[ValidationCall, Order | Problem]:
+    """Return the one kind of call: about an order, in lanes by order, with limits by connector."""
+    return Gateway(
+        kind=VALIDATION,
+        request=ValidationCall,
+        call=validator.validate,
+        record=handlers.record_answer,
+        limits=lambda _: Limits(concurrency=CONCURRENCY),
+    )

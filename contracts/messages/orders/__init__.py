@@ -44,6 +44,7 @@ from contracts.messages.orders.message import (
 from contracts.messages.orders.runs import (
     ImportOrders,
     Numbering,
+    OrderValidated,
     PlaceNumberedOrder,
     PlaceOrder,
     RunTimedOut,
@@ -82,6 +83,7 @@ __all__ = [
     "OrderShipmentUpdated",
     "OrderStatusChanged",
     "OrderUpdated",
+    "OrderValidated",
     "OrderWorkflowFailed",
     "PatchLineItemIds",
     "PatchOrder",

@@ -14,6 +14,7 @@ from contracts.messages.orders.changes import ChangeCommand
 from contracts.messages.orders.message import COMMANDS, OrderMessage
 from contracts.order import NewOrder, Order
 from contracts.payment import Payment
+from contracts.problems import Problem
 from contracts.shipment import ShipmentInfo
 from contracts.value import Value
 
@@ -168,6 +169,21 @@ class StepFinished(OrderMessage):
     payments: tuple[Payment, ...] = ()
     reserved: dict[str, Decimal] = Field(default_factory=dict)
     costs: dict[str, Decimal] = Field(default_factory=dict)
+
+
+class OrderValidated(OrderMessage):
+    """What the order validator says of a change that waits for it (S2, validation).
+
+    `run_id` says which change. `order` replaces the order that the change would have made; without
+    one nothing is stored, and `problem` says why.
+    """
+
+    type: ClassVar[str] = "orders.order_validated"
+    topic: ClassVar[str] = COMMANDS
+
+    run_id: str
+    order: Order | None = None
+    problem: Problem | None = None
 
 
 class RunTimedOut(OrderMessage):

@@ -6,7 +6,14 @@ They are stored, since documents are sent one after the other, and whoever store
 from collections.abc import Iterable, Iterator
 
 from contracts.model import Model
-from contracts.settings import Configuration, OrderSettings, OrderType, Store, WorkflowStep
+from contracts.settings import (
+    ORDER_VALIDATOR,
+    Configuration,
+    OrderSettings,
+    OrderType,
+    Store,
+    WorkflowStep,
+)
 
 
 class Warned(Model):
@@ -150,6 +157,8 @@ def _of_order_settings(settings: OrderSettings) -> Found:
     ):
         if name:
             yield path, kind, name
+    if settings.is_order_validation_enabled:
+        yield "isOrderValidationEnabled", "connector", ORDER_VALIDATOR
     for at, name in enumerate(settings.included_order_statuses_for_revenue_stats or ()):
         yield f"includedOrderStatusesForRevenueStats[{at}]", "status", name
     for at, automation in enumerate(settings.order_automation_settings.order_automations):

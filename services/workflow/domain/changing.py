@@ -9,7 +9,7 @@ A rule for one command looks like this::
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from contracts.messages.orders import ChangeCommand, OrderEvent
 from contracts.messages.replies import ORDER
@@ -24,6 +24,24 @@ from services.workflow.domain.place import Cause, refuse_too_large
 from services.workflow.domain.run import Progress
 
 RETRY_AFTER: Final = 1
+
+AnyChange = TypeVar("AnyChange", bound=ChangeCommand)
+Change_contra = TypeVar("Change_contra", bound=ChangeCommand, contravariant=True)
+
+
+class Rule(Protocol[Change_contra]):
+    """What a change makes of an order."""
+
+    def __call__(
+        self,
+        document: OrderDocument | None,
+        command: Change_contra,
+        cause: Cause,
+        *,
+        now: datetime,
+        configuration: Configuration,
+    ) -> Progress:
+        """Return the changed order, or raise Refused."""
 
 
 def free(document: OrderDocument | None) -> OrderDocument:

@@ -57,6 +57,15 @@ class Undo(Part):
         return self.position == position and not self.payment_ids
 
 
+class Asking(Part):
+    """What a client wants while the order validator is asked about it (`validate.py`)."""
+
+    type: str
+    """Of the command."""
+    command: bytes
+    """As it came, compressed."""
+
+
 class Run(Part):
     """One execution of the steps of a status; it stands on the order until it ends.
 
@@ -100,6 +109,8 @@ class Run(Part):
     """The order as it was last announced, compressed; only where a later run waits."""
     shape: str | None = None
     """Of the answer (contracts.messages.replies), where that is no workflow execution result."""
+    asking: Asking | None = None
+    """Only where it waits for the order validator: it has no steps then, and nothing to abort."""
     user: str
     origin: str
 

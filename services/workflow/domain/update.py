@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from contracts.messages.orders import PlaceOrder, ReplaceOrder, UpdateOrder
+from contracts.messages.orders import ChangeCommand, PlaceOrder, ReplaceOrder, UpdateOrder
 from contracts.messages.replies import UNRUN
 from contracts.order import Order
 from contracts.problems import FieldProblem, problem
@@ -84,7 +84,25 @@ def replace_order(
     :raises Refused: validation-failed, status-not-available, and as `admitted` says
     """
     document = admitted(document, command)
-    before, sent = document.order, command.order
+    return overwritten(
+        document, command.order, command, cause, now=now, configuration=configuration
+    )
+
+
+def overwritten(  # noqa: PLR0913 - what a rule may know is handed to it
+    document: OrderDocument,
+    sent: Order,
+    command: ChangeCommand,
+    cause: Cause,
+    *,
+    now: datetime,
+    configuration: Configuration,
+) -> Progress:
+    """Let the order be what was sent, whoever sent it; the rest is as `replace_order` says.
+
+    :raises Refused: validation-failed, order-line-read-only, status-not-available
+    """
+    before = document.order
     after = replaced(
         sent,
         **ours(before),

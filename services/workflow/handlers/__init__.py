@@ -1,6 +1,6 @@
 """One function per message: load, decide, save, send."""
 
-from services.workflow.handlers.change import changing
+from services.workflow.handlers.change import changing, validating
 from services.workflow.handlers.erase import erase_order
 from services.workflow.handlers.log import write_log
 from services.workflow.handlers.run import (
@@ -9,17 +9,19 @@ from services.workflow.handlers.run import (
     place_order,
     step_finished,
     time_run_out,
-    update_order_status,
 )
+from services.workflow.handlers.validate import order_validated, record_answer
 
 __all__ = [
     "changing",
     "erase_order",
     "import_orders",
+    "order_validated",
     "place_numbered_order",
     "place_order",
+    "record_answer",
     "step_finished",
     "time_run_out",
-    "update_order_status",
+    "validating",
     "write_log",
 ]

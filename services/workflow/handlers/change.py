@@ -1,38 +1,17 @@
-"""Changes of an order without a run: each is its rule, and all end alike."""
+"""Changes that clients make to an order: each is its rule, and all end alike."""
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Protocol, TypeVar
 
-from contracts.messages.orders import ChangeCommand
-from contracts.settings import Configuration
 from services.chassis.unit_of_work import UnitOfWork
+from services.workflow.domain.changing import AnyChange, Rule
 from services.workflow.domain.order import OrderDocument
-from services.workflow.domain.place import Cause
-from services.workflow.domain.run import Progress
+from services.workflow.domain.validate import validator_for
 from services.workflow.handlers.conclude import cause, keep
-
-AnyChange = TypeVar("AnyChange", bound=ChangeCommand)
-Change_contra = TypeVar("Change_contra", bound=ChangeCommand, contravariant=True)
-
-
-class Rule(Protocol[Change_contra]):
-    """What a change makes of an order."""
-
-    def __call__(
-        self,
-        document: OrderDocument | None,
-        command: Change_contra,
-        cause: Cause,
-        *,
-        now: datetime,
-        configuration: Configuration,
-    ) -> Progress:
-        """Return the changed order, or raise Refused."""
+from services.workflow.handlers.validate import ask
 
 
 def changing(rule: Rule[AnyChange]) -> Callable[[AnyChange, UnitOfWork], None]:
-    """Return the handler of a command that changes an order by this rule, without a run."""
+    """Return the handler of a command that changes an order by this rule."""
 
     def change(command: AnyChange, uow: UnitOfWork) -> None:
         existing = uow.find(OrderDocument, command.order_id)
@@ -40,3 +19,21 @@ def changing(rule: Rule[AnyChange]) -> Callable[[AnyChange, UnitOfWork], None]:
         keep(progress, existing, uow)
 
     return change
+
+
+def validating(rule: Rule[AnyChange]) -> Callable[[AnyChange, UnitOfWork], None]:
+    """Return the same, but for the order validator, who is asked first where there is one."""
+    change = changing(rule)
+
+    def change_validated(command: AnyChange, uow: UnitOfWork) -> None:
+        existing = uow.find(OrderDocument, command.order_id)
+        validator = validator_for(existing, uow.configuration)
+        waits = (
+            existing is not None
+            and validator is not None
+            and ask(rule, command, existing, validator, uow)
+        )
+        if not waits:
+            change(command, uow)
+
+    return change_validated

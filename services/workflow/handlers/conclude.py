@@ -37,7 +37,9 @@ def keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) ->
     elif progress.is_unchanged and existing is not None:
         for entry in ignored(progress.ended, existing.id, cause(uow), now=uow.now):
             uow.save(entry)
-        _answer(progress, order_bytes(existing.order), existing.version, uow)
+        if existing.run is not None:
+            uow.save(existing.model_copy(update={"run": None}))
+        _answer(progress, progress.ended, order_bytes(existing.order), existing.version, uow)
     else:
         _conclude(progress, progress.ended, existing, uow)
 
@@ -45,12 +47,12 @@ def keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) ->
 def _wait(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -> None:
     """Keep the run that waits, with a deadline; the answer comes when it ends."""
     document, run = progress.document, progress.document.run
-    if run is not None and run.timer is None:
+    if run is not None and run.timer is None and run.asking is None:
         timeout = RunTimedOut(order_id=document.id, run_id=run.id, step=run.position)
         run = run.model_copy(
             update={
                 "timer": uow.send(timeout, not_before=run.deadline),
-                "before": _packed(order_bytes(existing.order)) if existing is not None else None,
+                "before": compressed(order_bytes(existing.order)) if existing is not None else None,
             }
         )
         document = document.model_copy(update={"run": run})
@@ -65,7 +67,7 @@ def _conclude(
     """Announce what the run has done, and answer the command."""
     document, body = announce(progress, run, existing, uow)
     if progress.shape is not None:
-        _answer(progress, body, document.version, uow)
+        _answer(progress, run, body, document.version, uow)
         return
     status, shape = 201, run.shape
     if shape is not None:
@@ -74,8 +76,21 @@ def _conclude(
     elif not run.is_first:
         body = run_result(body, run.results, aborted=progress.aborted)
         status = 200
+    _reply(run, status, body, document, document.version, shape, uow)
+
+
+def _reply(  # noqa: PLR0913, PLR0917 - an answer has this many parts
+    run: Run,
+    status: int,
+    body: bytes | None,
+    document: OrderDocument,
+    version: int,
+    shape: str | None,
+    uow: UnitOfWork,
+) -> None:
+    """Answer the command that began the run, which may have been an earlier one."""
     if run.command_id == uow.envelope.correlation_id and run.id == str(uow.envelope.id):
-        uow.reply(status, body=body, order_id=document.id, version=document.version, shape=shape)
+        uow.reply(status, body=body, order_id=document.id, version=version, shape=shape)
         return
     uow.answer(
         Reply(
@@ -83,7 +98,7 @@ def _conclude(
             status_code=status,
             shape=shape,
             order_id=document.id,
-            version=document.version,
+            version=version,
         ),
         body=body,
         reply_to=run.reply_to,
@@ -120,16 +135,11 @@ def announce(
     return document, told[-1].order
 
 
-def _answer(progress: Progress, order: bytes, version: int, uow: UnitOfWork) -> None:
+def _answer(progress: Progress, run: Run, order: bytes, version: int, uow: UnitOfWork) -> None:
     """Answer a change without a run: with the order as it is now, in the shape it asks for."""
     shape = progress.shape or ORDER
-    uow.reply(
-        200,
-        body=shaped(shape, order) or None,
-        order_id=progress.document.id,
-        version=version,
-        shape=shape,
-    )
+    body = shaped(shape, order) or None
+    _reply(run, 200, body, progress.document, version, shape, uow)
 
 
 def _tell(one: Told, link: Link, progress: Progress, run: Run, uow: UnitOfWork) -> None:
@@ -168,7 +178,7 @@ def _announced(run: Run, existing: OrderDocument | None) -> Order | None:
     if run.is_first:
         return None
     if run.before is not None:
-        return Order.model_validate_json(_unpacked(run.before))
+        return Order.model_validate_json(decompressed(run.before))
     return existing.order if existing is not None else None
 
 
@@ -176,13 +186,15 @@ def _last_version(run: Run, existing: OrderDocument | None) -> bytes | None:
     """Return the order as JSON as its last version has it; None if there is none."""
     if run.is_first or existing is None:
         return None
-    return order_bytes(existing.order) if run.before is None else _unpacked(run.before)
+    return order_bytes(existing.order) if run.before is None else decompressed(run.before)
 
 
-def _packed(data: bytes) -> bytes:
+def compressed(data: bytes) -> bytes:
+    """Return the bytes as a run keeps them."""
     return _compressor.compress(data)
 
 
-def _unpacked(data: bytes) -> bytes:
+def decompressed(data: bytes) -> bytes:
+    """Read what `compressed` wrote."""
     unpacked: bytes = _decompressor.decompress(data)
     return unpacked

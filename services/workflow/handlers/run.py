@@ -8,7 +8,6 @@ from contracts.messages.orders import (
     PlaceOrder,
     RunTimedOut,
     StepFinished,
-    UpdateOrderStatus,
 )
 from contracts.messages.replies import partly
 from services.chassis.outcomes import Refused
@@ -19,7 +18,6 @@ from services.workflow.domain.log import left_alone
 from services.workflow.domain.number import NumberSequence, place_numbered
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.place import place
-from services.workflow.domain.update_status import update_status
 from services.workflow.handlers.conclude import announce, cause, keep
 
 
@@ -77,15 +75,6 @@ def import_orders(command: ImportOrders, uow: UnitOfWork) -> None:
         else:
             announce(progress, run, None, uow)
     uow.reply(204, shape=partly(skipped))
-
-
-def update_order_status(command: UpdateOrderStatus, uow: UnitOfWork) -> None:
-    """Enter the status and begin its run."""
-    existing = uow.find(OrderDocument, command.order_id)
-    progress = update_status(
-        existing, command, cause(uow), now=uow.now, configuration=uow.configuration
-    )
-    keep(progress, existing, uow)
 
 
 def step_finished(message: StepFinished, uow: UnitOfWork) -> None:

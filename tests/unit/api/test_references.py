@@ -86,6 +86,14 @@ def test_other_documents_are_looked_at_too(document: str, value: object, path: s
     assert path in paths
 
 
+def test_an_order_validator_that_is_switched_on_is_looked_for() -> None:
+    found = dangling(changed(orderSettings={"isOrderValidationEnabled": True}))
+
+    assert [(one.document, one.path) for one in found] == [
+        ("OrderSettings", "isOrderValidationEnabled")
+    ]
+
+
 def test_case_makes_no_difference() -> None:
     types = a_type(enabledForMarkets=["nor"], enabledForStores=["OSLO"])
 

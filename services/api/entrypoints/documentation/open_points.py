@@ -429,6 +429,16 @@ OPEN_POINTS: Final = (
         "The bare document or the guide's wrapper; PUT replaces it whole and honours `If-Match`.",
     ),
     OpenPoint(
+        "52",
+        _ORDERS,
+        "Which changes an order validator sees",
+        "With `isOrderValidationEnabled` every change of an order through the API, not its "
+        "creation, import or deletion. The order that the change would make is POSTed to the "
+        "connector webhookOrderValidator, and its answer is stored instead; meanwhile the order is "
+        "`order-locked`. A 4xx that is about the order is 400 `order-not-valid`, everything else "
+        "502 `validator-unavailable`, and nothing is stored.",
+    ),
+    OpenPoint(
         "d 1.4",
         _SETTINGS,
         "References between settings",

@@ -21,6 +21,9 @@ CHANGES: Final = (
     "order-locked",
     "precondition-failed",
     "idempotency-key-reused",
+    "order-not-valid",
+    "version-conflict",
+    "validator-unavailable",
 )
 """What may go wrong with any change of an order, for the description."""
 
