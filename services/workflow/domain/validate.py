@@ -10,8 +10,8 @@ orders, and what steps do, goes unasked.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from contracts.message import derived
@@ -30,7 +30,10 @@ from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress, start
 from services.workflow.domain.update import overwritten
 
-STEP = "ValidateOrder"
+STEP: Final = "ValidateOrder"
+
+GIVEN_UP: Final = timedelta(minutes=10)
+"""After which the order is let go: longer than a change may wait for its turn and its answer."""
 
 Rules = Mapping[str, tuple[type[ChangeCommand], Rule[Any]]]
 """The rule of each command by its type; Any: each has a command of its own."""
@@ -86,11 +89,12 @@ def _runs(command: ChangeCommand) -> bool:
 
 
 def held(
-    document: OrderDocument, progress: Progress, asking: Asking, *, before: bytes
+    document: OrderDocument, progress: Progress, asking: Asking, *, before: bytes, timer: UUID
 ) -> OrderDocument:
     """Return the stored order with the run that holds it until the validator has answered.
 
     :param before: the stored order, compressed
+    :param timer: what lets the order go when that takes too long
     """
     if progress.ended is None:
         raise ValueError("a candidate waits for nothing")
@@ -101,6 +105,8 @@ def held(
             "asking": asking,
             "shape": progress.shape,
             "before": before,
+            "timer": timer,
+            "deadline": progress.ended.since + GIVEN_UP,
         }
     )
     return document.model_copy(update={"run": run})

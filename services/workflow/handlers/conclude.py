@@ -47,7 +47,7 @@ def keep(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) ->
 def _wait(progress: Progress, existing: OrderDocument | None, uow: UnitOfWork) -> None:
     """Keep the run that waits, with a deadline; the answer comes when it ends."""
     document, run = progress.document, progress.document.run
-    if run is not None and run.timer is None and run.asking is None:
+    if run is not None and run.timer is None:
         timeout = RunTimedOut(order_id=document.id, run_id=run.id, step=run.position)
         run = run.model_copy(
             update={

@@ -9,6 +9,7 @@ from contracts.messages.replies import Reply
 from contracts.order import Order
 from contracts.problems import Problem, problem
 from contracts.settings import Connector
+from services.chassis.batch import TooLarge
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.inbox import Outcome
 from services.chassis.outcomes import Refused
@@ -17,6 +18,7 @@ from services.workflow.domain.changing import AnyChange, Rule
 from services.workflow.domain.order import Asking, OrderDocument, Run, order_bytes
 from services.workflow.domain.run import Progress
 from services.workflow.domain.validate import (
+    GIVEN_UP,
     Rules,
     ValidationCall,
     asked,
@@ -24,6 +26,7 @@ from services.workflow.domain.validate import (
     cause_of,
     conclude,
     held,
+    unavailable,
 )
 from services.workflow.handlers.conclude import announce, cause, compressed, decompressed, keep
 
@@ -44,13 +47,17 @@ def ask(
     if made.is_unchanged:
         return False
     asking = Asking(type=command.type, command=compressed(uow.envelope.data))
-    document = held(existing, made, asking, before=compressed(order_bytes(existing.order)))
-    uow.save(document)
+    before = compressed(order_bytes(existing.order))
+    run_id = str(uow.envelope.id)
+    # Whatever becomes of the call and of its answer, the order is not held for ever.
+    nothing = OrderValidated(
+        order_id=existing.id, run_id=run_id, problem=unavailable("no answer came")
+    )
+    timer = uow.send(nothing, not_before=uow.now + GIVEN_UP)
+    uow.save(held(existing, made, asking, before=before, timer=timer))
     uow.call(
         VALIDATION,
-        ValidationCall(
-            order_id=existing.id, run_id=str(uow.envelope.id), connector=validator.connector_id
-        ),
+        ValidationCall(order_id=existing.id, run_id=run_id, connector=validator.connector_id),
         lane=existing.id,
         target=validator.connector_id,
         payload=order_bytes(made.document.order),
@@ -69,7 +76,12 @@ def record_answer(
     """
     order = answer if isinstance(answer, Order) else None
     why = answer if isinstance(answer, Problem) else None
-    uow.send(OrderValidated(order_id=call.order_id, run_id=call.run_id, order=order, problem=why))
+    said = OrderValidated(order_id=call.order_id, run_id=call.run_id, order=order, problem=why)
+    try:
+        uow.send(said)
+    except TooLarge:
+        why = unavailable("its answer is too large")
+        uow.send(said.model_copy(update={"order": None, "problem": why}))
     return Verdict()
 
 
@@ -78,6 +90,8 @@ def order_validated(rules: Rules) -> Callable[[OrderValidated, UnitOfWork], None
 
     def validated(message: OrderValidated, uow: UnitOfWork) -> None:
         existing, run = asked(uow.find(OrderDocument, message.order_id), message)
+        if run.timer is not None:
+            uow.cancel(run.timer)
         try:
             progress = _stored(rules, existing, run, message, uow)
         except Refused as refused:
@@ -128,7 +142,9 @@ def _refuse(why: Problem, existing: OrderDocument, run: Run, uow: UnitOfWork) ->
         uow.save(document)
     else:
         # What steps reported meanwhile was to be told when the order is free again.
-        late = run.model_copy(update={"asking": None, "user": "workflow", "origin": "workflow"})
+        late = run.model_copy(
+            update={"asking": None, "timer": None, "user": "workflow", "origin": "workflow"}
+        )
         announce(Progress(document, ended=late), late, existing, uow)
     reply = Reply(
         command_id=run.command_id, status_code=why.status, problem=why, order_id=existing.id

@@ -280,8 +280,19 @@ class TestAChangeThatWaits:
         (call,) = batch.calls
         assert (call.lane, call.target) == (document.id, "webhookOrderValidator")
         assert parse(Order, call.payload).value.customer_name == "Kari"
-        assert (told(batch), batch.replies, batch.timers) == ([], [], [])
+        assert (told(batch), batch.replies) == ([], [])
         assert batch.marks[0]["o"]["s"] == 202
+
+    def test_is_given_up_where_no_answer_comes(self) -> None:
+        asked = handled(COMMANDS["a patch"], stored())
+        ((at, timer),) = asked.timers
+        message = OrderValidated.model_validate_json(timer.data)
+
+        batch = handled(message, kept_by(asked), number=8)
+
+        assert at == LATER + timedelta(minutes=10)
+        assert kept_by(batch).run is None
+        assert batch.settled[0][1].problem == "validator-unavailable"
 
     def test_is_stored_with_the_answer_and_answered_to_whoever_began_it(self) -> None:
         asked = handled(COMMANDS["a patch"], stored())
@@ -294,6 +305,7 @@ class TestAChangeThatWaits:
         assert (order.run, order.order.customer_name, order.version) == (None, "Kari", 4)
         assert told(batch) == [OrderUpdated.type]
         (reply,) = batch.replies
+        assert batch.cancelled == [asked.timers[0][1].id]
         assert (reply.topic, reply.key, reply.partition) == (REPLIES, str(UUID(int=7)), 3)
 
     def test_ends_once_however_often_the_answer_comes(self) -> None:
@@ -346,6 +358,19 @@ class TestAChangeThatWaits:
         assert told(batch) == [OrderUpdated.type]
         ((_, outcome),) = batch.settled
         assert (outcome.status, outcome.problem) == (409, "version-conflict")
+
+    def test_hears_that_an_answer_was_too_large_to_be_told(self) -> None:
+        order = an_order(tags=["x" * 30_000] * 250, related_orders=["x" * 30_000] * 150)
+        call = ValidationCall(order_id=order.id, run_id="r", connector="c")
+        envelope = Envelope(UUID(int=1), "call", "calls", "1", b"", NOW, correlation_id="c")
+        unit = UnitOfWork(Batch(NOW, ON), envelope)
+
+        record_answer(call, order, Attempt(UUID(int=1), 1, NOW, "c", None), unit)
+
+        (message,) = unit.staged_batch.outgoing
+        said = OrderValidated.model_validate_json(message.data)
+        assert said.problem is not None
+        assert (said.order, said.problem.slug) == (None, "validator-unavailable")
 
     def test_hears_of_a_failure_at_once(self) -> None:
         call = ValidationCall(order_id="1", run_id="r", connector="c")
