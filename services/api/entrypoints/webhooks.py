@@ -14,11 +14,12 @@ from contracts.messages.webhooks import (
     CreateWebhookEndpoint,
     DeleteWebhookEndpoint,
     EndpointAnswer,
+    EndpointFilters,
     EndpointSettings,
 )
 from contracts.moment import Moment
 from contracts.problems import FieldProblem
-from services.api.domain import Command, refusal
+from services.api.domain import Client, Command, refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.query import Paging, query_of
 from services.api.entrypoints.request import Request
@@ -51,6 +52,7 @@ _DELIVERIES: Final = "/api/Webhooks/Deliveries"
 async def create_endpoint(request: Request, parts: Parts) -> Response:
     """Add an endpoint; it takes part from this answer on, the only one that shows its secret."""
     parsed, raw = await request.parsed(EndpointSettings, strict=parts.strict)
+    refuse_overhearing(request.client, parsed.value.filters)
     forbidden = forbidden_literal(parsed.value.url, parts.webhook_networks)
     if forbidden is not None:
         raise refusal("address-not-allowed", errors=[FieldProblem(path="url", message=forbidden)])
@@ -76,6 +78,24 @@ async def create_endpoint(request: Request, parts: Parts) -> Response:
             made = await parts.webhooks.just_made(id_)
             response.body = b"" if made is None else model_response(made).body
     return response
+
+
+def refuse_overhearing(client: Client, filters: EndpointFilters) -> None:
+    """Let a client of some stores or markets make endpoints for these alone (decided 13.4).
+
+    :raises Refusal: forbidden, naming the filter and what it may hold
+    """
+    kinds = (
+        ("stores", client.stores, filters.stores),
+        ("markets", client.markets, filters.markets),
+    )
+    faults = [
+        FieldProblem(path=f"filters.{kind}", message=f"expected some of: {', '.join(sorted(own))}")
+        for kind, own, wanted in kinds
+        if own and not (wanted and {one.casefold() for one in wanted} <= own)
+    ]
+    if faults:
+        raise refusal("forbidden", "This client may hear of its own orders alone.", errors=faults)
 
 
 async def list_endpoints(request: Request, parts: Parts) -> Response:

@@ -135,6 +135,31 @@ class TestEndpoints:
         await reader.close()
         assert (seen.status, refused.status) == (200, 403)
 
+    async def test_of_a_client_of_some_stores_hear_of_these_alone(
+        self, call: Caller, database: Database
+    ) -> None:
+        await keep_client(
+            database, "two-stores", "SettingsAdmin", secret="s", stores=["Oslo", "Moss"]
+        )
+        client = await Caller.signed_in(call.url, "two-stores", "s")
+        wanted: list[dict[str, list[str]]] = [
+            {},
+            {"stores": []},
+            {"stores": ["oslo", "Bergen"]},
+            {"stores": ["OSLO"]},
+        ]
+
+        said = [
+            await client("POST", "/api/Webhooks/Endpoints", {"url": URL, "filters": filters})
+            for filters in wanted
+        ]
+
+        await client.close()
+        assert [one.status for one in said] == [403, 403, 403, 201]
+        assert [one.json["errors"] for one in said[:3]] == [
+            [{"path": "filters.stores", "message": "expected some of: moss, oslo"}]
+        ] * 3
+
 
 async def keep_delivery(database: Database, hour: int, **members: object) -> str:
     id_ = str(uuid4())
