@@ -165,7 +165,8 @@ def _walk(
     fixed = node.fixed.get(segment.casefold())
     if fixed is not None:
         yield from _walk(fixed, segments, at + 1, values)
-    if node.any_value is not None and segment:
+    # A blank value names nothing, and a search for nothing would find everything.
+    if node.any_value is not None and segment.strip():
         yield from _walk(node.any_value, segments, at + 1, (*values, segment))
 
 

@@ -57,6 +57,14 @@ class TestRouter:
         assert line[1] == ("O 1", "a/b%ø")
         assert alone is None
 
+    @pytest.mark.parametrize("blank", ["", "%20", "%09%C2%A0"])
+    def test_takes_nothing_blank_for_a_value(self, blank: str) -> None:
+        router = Router([a_route("GET", "/api/Orders/Customers/{customerId}/Orders")])
+
+        found = router.find(f"/api/Orders/Customers/{blank}/Orders")
+
+        assert found is None
+
     def test_prefers_a_word_to_a_parameter_and_falls_back(self) -> None:
         router = Router(
             [

@@ -82,6 +82,12 @@ class TestValues:
         }
         assert apart == {"$and": [{"groups": "#store a"}, {"groups": "#status b\x1fc"}]}
 
+    @pytest.mark.parametrize(
+        "search", [{"customerName": "\u0301"}, {"customerName": "\u00b4"}, {"searchText": "-- &"}]
+    )
+    def test_of_which_nothing_is_left_find_nothing(self, search: dict[str, str]) -> None:
+        assert {"_id": {"$in": []}} in match(OrderFilter.model_validate(search))["$and"]
+
 
 class TestScope:
     def test_restricts_every_search(self) -> None:

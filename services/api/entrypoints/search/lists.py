@@ -97,7 +97,8 @@ async def get_orders(request: Request, parts: Parts) -> Response:
     `storeId` may be left out unless the setting `strictSeed` is on.
     """
     query = query_of(request, OrderList)
-    if not query.store_id and parts.configuration().order_settings.strict_seed:
+    named = any(store.strip() for store in query.store_id)
+    if not named and parts.configuration().order_settings.strict_seed:
         fault = FieldProblem(path="storeId", message="is required")
         raise refusal("validation-failed", errors=[fault])
     return await _list(_listed(query), query, request, parts)
