@@ -22,7 +22,7 @@ async def test_an_order_is_printed_and_exported_as_it_was_stored(world: World) -
     await world.configure("Markets", [market | {"language": "en"} for market in markets])
 
     receipt = await world.shop("GET", f"/api/Orders/GetOrderAsPdf/{order_id}")
-    lines = await world.shop("POST", EXPORT, {"search": {"selectedTags": ["VIP"]}})
+    lines = await world.shop("POST", EXPORT, {"search": {"tags": ["VIP"]}})
     table = await world.shop("POST", EXPORT, {"search": {"searchText": "ola"}, "format": "csv"})
 
     (page,) = pages(receipt.body)

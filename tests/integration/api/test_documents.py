@@ -15,9 +15,11 @@ from pydantic_core import from_json
 
 from contracts.order import Order
 from services.api.app import Api, service
+from services.chassis.clock import Clock
 from services.chassis.mongo import Bson, Database
 from services.chassis.settings import ChassisSettings
 from services.workflow.domain.order import OrderDocument
+from services.workflow.queries import mark_late
 from tests import harness
 from tests.harness import until
 from tests.integration.api.answering import Answerer
@@ -195,6 +197,32 @@ class TestExportToAFile:
 
         assert (said.status, said.body) == (200, b"")
 
+    async def test_of_changes_misses_none_that_becomes_visible_after_it(
+        self, call: Caller, database: Database
+    ) -> None:
+        begin = Clock().now()
+        to_come = begin + timedelta(hours=1)
+        late, later = (
+            as_kept(a_priced_order(id=id_, modified=at, tags=["raced"]))
+            for id_, at in (("late", begin), ("later", to_come))
+        )
+
+        async def changed(since: datetime) -> list[str]:
+            search = {"tags": ["raced"], "modifiedFrom": since.isoformat()}
+            said = await call("POST", "/api/Orders/ExportOrders", {"search": search})
+            return [from_json(line)["id"] for line in said.body.splitlines()]
+
+        before = await changed(begin)
+        asked = Clock().now()
+        await database["orders"].insert_many([late, later])
+        await mark_late(database, ["late"], begin)
+        after = await changed(asked)
+
+        await database["orders"].delete_many({"order.tags": "raced"})
+        assert before == []
+        # What has a later time than the file itself is for the next one.
+        assert after == ["late"]
+
     async def test_names_what_is_wrong(self, call: Caller) -> None:
         body = {"format": "pdf", "search": {"createdFrom": "yesterday"}}
 
@@ -216,7 +244,7 @@ class TestExportToAFile:
         try:
             async with call.session.post(
                 f"{api.url}/api/Orders/ExportOrders",
-                json={"search": {"selectedTags": ["many"]}},
+                json={"search": {"tags": ["many"]}},
                 headers={"authorization": f"Bearer {call.token}"},
             ) as answer:
                 async for piece in answer.content.iter_any():
@@ -234,7 +262,7 @@ class TestExportToAFile:
     ) -> None:
         some = as_kept(a_priced_order(tags=["left"], order_notes=[{"detail": "x" * 30_000}]))
         await database["orders"].insert_many([{**some, "_id": f"l-{n}"} for n in range(1_000)])
-        path, body = "/api/Orders/ExportOrders", {"search": {"selectedTags": ["left"]}}
+        path, body = "/api/Orders/ExportOrders", {"search": {"tags": ["left"]}}
         headers = {"authorization": f"Bearer {call.token}"}
         # None of them is read, so none comes to its end.
         answers = [

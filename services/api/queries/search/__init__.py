@@ -106,6 +106,14 @@ class Searches:
         query = compiled(search, client, now=now, configuration=configuration)
         return await self._reader.count(query.match)
 
+    async def query(
+        self, search: OrderFilter, client: Client, *, now: datetime, configuration: Configuration
+    ) -> Query:
+        """Return the query of the orders that fit, for who reads all of them themselves."""
+        if search.modified_from is not None:
+            await self._deltas.announce(now)
+        return compiled(search, client, now=now, configuration=configuration, until=now)
+
     async def scroll(
         self,
         search: OrderScroll,
