@@ -292,11 +292,14 @@ class TestExists:
         none = await call("POST", "/api/Orders/ExistMany", [])
         too_many = await call("POST", "/api/Orders/ExistMany", ["x"] * 1001)
         odd = await call("POST", "/api/Orders/ExistMany", ["x", None, ""])
+        async with signed_in(call, database, "OrderRead", "store-oslo") as oslo:
+            outside = await oslo("POST", "/api/Orders/ExistMany", wanted)
 
         assert (said.status, said.json) == (200, [ids[1], ids[0]])
         assert (none.status, none.json) == (200, [])
         assert (too_many.status, too_many.problem) == (400, "validation-failed")
         assert [error["path"] for error in odd.json["errors"]] == ["[1]", "[2]"]
+        assert (outside.status, outside.json) == (200, [])
 
 
 class TestByIds:

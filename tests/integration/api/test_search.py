@@ -219,8 +219,8 @@ class TestFacets:
     ) -> None:
         store, discount = fresh(), {"discountName": "Ten off", "discountId": "D10"}
         bodies: list[Json] = [
-            {"tags": ["vip", "vip"], "properties": [{"key": "Segment", "value": "gold"}]},
-            {"tags": ["vip"], "properties": [{"key": "Segment", "value": "gold"}]},
+            {"tags": ["vip", "vip"], "properties": [{"key": "$Segment", "value": "gold"}]},
+            {"tags": ["vip"], "properties": [{"key": "$Segment", "value": "gold"}]},
             {"salesChannel": "app", "properties": [{"key": "Other", "value": "x"}]},
             {"status": "Deleted"},
         ]
@@ -232,11 +232,11 @@ class TestFacets:
                 for place, changes in enumerate(bodies)
             ),
         )
-        await call("PUT", "/api/Settings/OrderSettings", {"facetProperties": ["Segment"]})
+        await call("PUT", "/api/Settings/OrderSettings", {"facetProperties": ["$Segment"]})
 
         async def segmented() -> Answer | None:
             found = await call("POST", "/api/Orders/Search", {"selectedStores": [store]})
-            return found if found.json["facets"][-1]["facetType"] == "Segment" else None
+            return found if found.json["facets"][-1]["facetType"] == "$Segment" else None
 
         said = await until(segmented)
         without = await call(
@@ -265,7 +265,7 @@ class TestFacets:
             "shippingMethodName": {"Bring_SERVICEPAKKE": 3},
             "paymentMethodName": {"Klarna": 3},
             "discount": {"Ten off": 3},
-            "Segment": {"gold": 2},
+            "$Segment": {"gold": 2},
         }
         assert of_few.json == said.json
         assert without.json["facets"] == []
@@ -351,11 +351,13 @@ class TestLists:
         nothing = await call("GET", f"{path}?status=Completed")
         found = await call("POST", f"{path}/Search", {"take": 1, "page": 2})
         of_another = await call("POST", f"{path}/Search", {"customerId": "other"})
+        of_nobody = await call("GET", "/api/Orders/Customers/%20/Orders")
 
         assert ids(said) == [orders[2], orders[1]]
         assert said.json["totalCount"] == 3
         assert ids(nothing) == ids(of_another) == []
         assert ids(found) == [orders[1]]
+        assert (of_nobody.status, of_nobody.problem) == (404, "no-such-path")
 
     async def test_of_a_custom_property(self, call: Caller, database: Database) -> None:
         store = fresh()
@@ -394,6 +396,7 @@ class TestLists:
             return said if said.status == 400 else None
 
         said = await until(refused)
+        blank = await call("GET", "/api/Orders/GetOrders?storeId=&storeId=%20")
         await call("PUT", "/api/Settings/OrderSettings", {})
 
         async def answered() -> bool:
@@ -402,6 +405,7 @@ class TestLists:
         await until(answered)
         assert said is not None
         assert [error["path"] for error in said.json["errors"]] == ["storeId"]
+        assert blank.json == said.json
 
 
 class TestScope:

@@ -11,11 +11,13 @@ from pydantic_core import from_json, to_json
 from contracts.model import parse
 from contracts.order_search import OrderSearch
 from contracts.settings import DEFAULT
+from contracts.terms import LIVE
 from services.api.domain import Client
 from services.api.queries.search import Page, Searches, compiled, paged
 from services.api.queries.search.facets import counting
 from services.api.queries.search.sorting import sorting
 from services.chassis.mongo import Database
+from services.workflow.queries import prepare
 from tests.integration.api.found import EVERYTHING, NOW, a_body, days, keep
 
 Json = dict[str, Any]  # Any: JSON
@@ -283,11 +285,19 @@ NAMED = [
 ]
 
 
+AMONG_ALL = {
+    *("createdFrom", "createdTo", "modifiedTo", "customerName"),
+    *("excludedStatuses", "excludedTags", "excludedShipmentExternalIdProviders"),
+}
+"""What mostly fits so many orders, or any part of a text, that all that are there are looked at."""
+
+
 @pytest.fixture(scope="module")
 async def searches(database: Database) -> Searches:
     """Store two orders for each case in a market of their own: one fits, the other does not."""
     searches = Searches(database, secret="s" * 32)
     await searches.prepare()
+    await prepare(database)
     await keep(database, *_bodies())
     return searches
 
@@ -341,9 +351,47 @@ class TestFilter:
             counting(query.counted, []),
         ]
 
-        plans = [await explained(database, pipeline) for pipeline in reads]
+        plans = [str(await explained(database, pipeline)) for pipeline in reads]
 
         assert all("COLLSCAN" not in plan for plan in plans)
+
+    @pytest.mark.parametrize(
+        ("place", "case"),
+        [(place, case) for place, case in enumerate(CASES) if not case.search.keys() <= AMONG_ALL],
+    )
+    async def test_looks_at_no_more_than_what_it_is_about(
+        self,
+        searches: Searches,  # noqa: ARG002 - it has made the indexes
+        database: Database,
+        place: int,  # noqa: ARG002 - alone, without a scope
+        case: Case,
+    ) -> None:
+        search = parse(OrderSearch, to_json(case.search)).value
+        query = compiled(search, EVERYTHING, now=NOW, configuration=DEFAULT)
+
+        plan = await explained(database, [{"$match": query.match}])
+
+        chosen = str(plan["queryPlanner"]["winningPlan"])
+        # All orders, and all texts, in whichever index: as long a way as the collection.
+        assert f'["{LIVE}", "{LIVE}"]' not in chosen
+        assert '["", {})' not in chosen
+
+    @pytest.mark.parametrize("sort_order", ["Created", "Modified", "CustomerName", "OrderId"])
+    @pytest.mark.parametrize("direction", ["Ascending", "Descending"])
+    async def test_for_nothing_reads_all_orders_in_their_order(
+        self,
+        searches: Searches,  # noqa: ARG002 - it has made the indexes
+        database: Database,
+        sort_order: str,
+        direction: str,
+    ) -> None:
+        search = OrderSearch.model_validate({"sort_order": sort_order + direction})
+        query = compiled(search, EVERYTHING, now=NOW, configuration=DEFAULT)
+        pipeline = paged(query, sorting(search, DEFAULT), Page(0, 20))
+
+        plan = await explained(database, pipeline)
+
+        assert "'SORT'" not in str(plan["queryPlanner"]["winningPlan"])
 
     async def test_for_nothing_counts_facets_without_reading_orders(
         self,
@@ -352,7 +400,7 @@ class TestFilter:
     ) -> None:
         query = compiled(OrderSearch(), EVERYTHING, now=NOW, configuration=DEFAULT)
 
-        plan = await explained(database, counting(query.counted, []))
+        plan = str(await explained(database, counting(query.counted, [])))
 
         assert "PROJECTION_COVERED" in plan
         assert "'FETCH'" not in plan
@@ -366,11 +414,10 @@ class TestFilter:
         assert members - tested == filters_nothing
 
 
-async def explained(database: Database, pipeline: list[Json]) -> str:
+async def explained(database: Database, pipeline: list[Json]) -> Json:
     command = {"aggregate": "orders", "pipeline": pipeline, "cursor": {}}
     # Bounds that are open are no dates for Python.
     options: CodecOptions[Json] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
-    plan = await database.command(
+    return await database.command(
         "explain", command, verbosity="queryPlanner", codec_options=options
     )
-    return str(plan)
