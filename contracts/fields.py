@@ -26,7 +26,8 @@ def _unless_blank(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Sent = Annotated[str | None, BeforeValidator(_unless_blank)]
+UNLESS_BLANK: Final = BeforeValidator(_unless_blank)
+Sent = Annotated[str | None, UNLESS_BLANK]
 """A text that says nothing while it is blank: as good as left out."""
 
 

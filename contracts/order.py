@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from contracts.fields import Flag, ListOf, Said, Sent, Whole, spelled
+from contracts.fields import UNLESS_BLANK, Flag, ListOf, Said, Sent, Whole, spelled
 from contracts.model import Model
 from contracts.moment import Moment
 from contracts.money import Amount
@@ -41,8 +41,8 @@ class SomeOfAnOrder(Model):
     `model_fields_set` tells what was left out from what is to become null.
     """
 
-    id: OrderId | None = None
-    order_number: OrderId | None = None
+    id: Annotated[OrderId | None, UNLESS_BLANK] = None
+    order_number: Annotated[OrderId | None, UNLESS_BLANK] = None
     market_id: Sent = None
     store_id: Sent = None
     status: Sent = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 LONGEST_ID: Final = 128
 
@@ -37,7 +37,9 @@ _ROUTE_SEGMENTS: Final = frozenset(
 _FORBIDDEN: Final = frozenset("/\\?#%")
 
 
-def _addressable(text: str) -> str:
+def _addressable(text: str, info: ValidationInfo) -> str:
+    if info.context is not None and not text.strip():
+        raise ValueError("expected text that is not blank")
     if not text.isprintable() or not _FORBIDDEN.isdisjoint(text):
         raise ValueError("expected printable characters without / \\ ? # %")
     if text.casefold() in _ROUTE_SEGMENTS:
@@ -48,5 +50,6 @@ def _addressable(text: str) -> str:
 OrderId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(_addressable)]
 """The id or number of an order: 1 to 128 printable characters without / \\ ? # %.
 
-No word of the API's own routes, whatever its case: `search` could never be fetched.
+No word of the API's own routes, whatever its case: `search` could never be fetched. One from
+outside is not blank either.
 """

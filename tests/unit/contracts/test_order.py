@@ -54,6 +54,25 @@ class TestAnOrder:
         )
 
     @pytest.mark.parametrize("blank", ["", "  "])
+    def test_takes_a_blank_id_or_number_for_none_where_it_needs_none(self, blank: str) -> None:
+        body = the_reference_body() | {"id": blank, "orderNumber": blank}
+
+        order = parse(NewOrder, json.dumps(body).encode()).value
+
+        assert order.id is None
+        assert order.order_number is None
+        assert set(faults(Order, body)) == {"id"}
+        assert set(faults(PosOrder, body)) == {"orderNumber"}
+        assert set(faults(OrderUpdate, body)) == {"id"}
+
+    def test_that_is_stored_already_is_read_whatever_its_id(self) -> None:
+        stored = the_reference_body() | {"id": " ", "orderNumber": " "}
+
+        order = Order.model_validate(stored)
+
+        assert order.id == " "
+
+    @pytest.mark.parametrize("blank", ["", "  "])
     def test_takes_a_blank_status_or_type_for_none(self, blank: str) -> None:
         body = the_reference_body() | {"status": blank, "orderType": blank}
 
