@@ -25,6 +25,7 @@ _SHOWN: Final = b", ".join(
         b"allow",
         b"content-disposition",
         b"etag",
+        b"existing-orders",
         b"idempotency-replayed",
         b"ignored-fields",
         b"location",

@@ -82,7 +82,7 @@ class Response:
         headers = [*self.headers]
         if self.body:
             headers.append((b"content-type", self.media_type))
-        if self.status != NO_CONTENT:
+        if self.status not in _WITHOUT_LENGTH:
             headers.append((b"content-length", b"%d" % len(self.body)))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         body = b"" if without_body else self.body
@@ -156,6 +156,8 @@ CREATED: Final = 201
 ACCEPTED: Final = 202
 NO_CONTENT: Final = 204
 NOT_MODIFIED: Final = 304
+_WITHOUT_LENGTH: Final = frozenset({NO_CONTENT, NOT_MODIFIED})
+"""A length there would be that of what was not sent (RFC 9110, 8.6)."""
 NO_STORE: Final = (b"cache-control", b"no-store")
 """Goes with what holds a secret."""
 
@@ -205,6 +207,14 @@ def ignored_fields(paths: Sequence[str]) -> list[Header]:
         return []
     names = ", ".join(paths[:MOST_IGNORED])
     return [(b"ignored-fields", names.encode("ascii", "replace"))]
+
+
+def not_modified(*headers: Header) -> Response:
+    """Return that the client has it already, saying to caches what the whole answer would say.
+
+    RFC 9110, 15.4.5: they need `Vary` here too.
+    """
+    return Response(NOT_MODIFIED, headers=(*headers, (b"vary", b"accept-encoding")))
 
 
 def file_name(name: str, *, shown: bool = False) -> Header:

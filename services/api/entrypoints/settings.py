@@ -17,11 +17,11 @@ from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request, refused
 from services.api.entrypoints.response import (
     MOST_IGNORED,
-    NOT_MODIFIED,
     OK,
     Header,
     Response,
     etag,
+    not_modified,
 )
 from services.api.entrypoints.routing import Handler, Route
 from services.api.queries.references import Warned, dangling
@@ -38,7 +38,7 @@ def _reader(name: str) -> Handler:
         stored = await parts.settings_store.read()
         tag = etag(stored.version(name))
         if tag[1] in _tags(request.header("if-none-match")):
-            return Response(NOT_MODIFIED, headers=(tag,))
+            return not_modified(tag)
         return Response(OK, stored.public(name), (tag,))
 
     read.__doc__ = f"Return {name} as in force, with an ETag; secrets are never shown."

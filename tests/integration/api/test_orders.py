@@ -188,6 +188,9 @@ class TestGetOrder:
         said = await call("GET", f"/api/Orders/{body['id']}", headers={"if-none-match": known})
 
         assert (said.status, said.body) == (304, b"")
+        # What a cache would take for the stored answer's own.
+        assert "content-length" not in said.headers
+        assert (said.headers["etag"], said.headers["vary"]) == ('"7"', "accept-encoding")
 
     async def test_answers_head_without_a_body(self, call: Caller, database: Database) -> None:
         body = a_body()

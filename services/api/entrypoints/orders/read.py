@@ -6,7 +6,7 @@ from contracts.order import Order
 from services.api.domain import refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
-from services.api.entrypoints.response import NOT_MODIFIED, OK, Header, Response, etag
+from services.api.entrypoints.response import OK, Header, Response, etag, not_modified
 from services.api.entrypoints.routing import Route
 from services.api.queries.orders import FoundOrder
 
@@ -27,7 +27,7 @@ def answer(found: FoundOrder | None, request: Request, *headers: Header) -> Resp
     named = request.headers.get(b"if-none-match", b"").split(b",")
     known = {one.strip().removeprefix(b"W/") for one in named}
     if not known.isdisjoint({tag[1], b"*"}):
-        return Response(NOT_MODIFIED, headers=(tag, *headers))
+        return not_modified(tag, *headers)
     return Response(OK, found.body, (tag, *headers))
 
 
