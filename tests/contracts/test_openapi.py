@@ -12,10 +12,12 @@ from contracts.problems import CATALOGUE
 from deploy import publish_openapi
 from services.api.domain import PUBLIC
 from services.api.entrypoints import DESCRIBED
+from services.api.entrypoints.cors import Cors
 from services.api.entrypoints.documentation import document
 from services.api.entrypoints.documentation.open_points import OPEN_POINTS, TITLE
 from services.api.entrypoints.documentation.openapi import SEGMENTS
 from services.api.entrypoints.documentation.parameters import KEYED, Json, is_command
+from services.api.entrypoints.response import Response
 from services.api.entrypoints.routing import Route
 
 PUBLISHED = json.loads(publish_openapi.FILE.read_bytes())
@@ -214,3 +216,50 @@ def test_every_writing_route_takes_an_idempotency_key() -> None:
     }
 
     assert without == WITHOUT_EFFECT
+
+
+READS = {
+    "POST /api/Orders/ExistMany",
+    "POST /api/Orders/Search",
+    "POST /api/Orders/Customers/{customerId}/Orders/Search",
+    "POST /api/Orders/SearchByCustomProperties",
+    "POST /api/Orders/Scroll",
+}
+"""What reads although it is sent by POST (domain 1.3)."""
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in DESCRIBED if route.path.startswith("/api/Orders")],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+def test_orders_are_read_and_written_by_the_roles_of_the_order_reference(route: Route) -> None:
+    """Guards S0, authentication: Order Read may get, search and scroll, Order Admin everything."""
+    name = f"{route.method} {route.path}"
+    is_read = route.method in {"GET", "HEAD"} or name in READS
+
+    expected = "OrderRead" if is_read else "OrderAdmin"
+
+    assert route.requires == ("PosWriter" if name == "PUT /api/Orders/PosOrders" else expected)
+
+
+def test_pages_of_other_origins_may_send_and_read_every_header_that_means_something() -> None:
+    origin = b"https://shop.example"
+    cors = Cors([origin.decode()])
+    asked, answered = Response(204), Response(200)
+    operations = [one for item in PUBLISHED["paths"].values() for one in item.values()]
+    sent = {one["name"] for of in operations for one in of["parameters"] if one["in"] == "header"}
+    said = {
+        name
+        for operation in operations
+        for answer in operation["responses"].values()
+        for name in answer.get("headers", ())
+    }
+
+    cors.allow({b"origin": origin, b"access-control-request-method": b"POST"}, asked)
+    cors.allow({b"origin": origin}, answered)
+
+    allowed = dict(asked.headers)[b"access-control-allow-headers"].decode().split(", ")
+    exposed = dict(answered.headers)[b"access-control-expose-headers"].decode().split(", ")
+    assert {name.casefold() for name in sent} <= set(allowed)
+    assert {name.casefold() for name in said} <= set(exposed)

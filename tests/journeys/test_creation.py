@@ -183,6 +183,18 @@ class TestAnOrderWithoutANumber:
         assert UUID(numbers[4])
         assert (refused.status, refused.json["errors"][0]["path"]) == (400, "orderNumber")
 
+    async def test_is_for_stores_of_the_client_alone(self, world: World) -> None:
+        await keep_client(world.db, "numbers", "OrderAdmin", "store-oslo", secret="s")
+        oslo = await Caller.signed_in(world.shop.url, "numbers", "s")
+        before = number_of(await put(world, without_id()))
+
+        outside = await oslo("PUT", "/api/Orders", without_id(storeId="Bergen"))
+        inside = await oslo("PUT", "/api/Orders", without_id(storeId="OSLO"))
+
+        await oslo.close()
+        assert (outside.status, outside.problem) == (403, "forbidden")
+        assert number_of(inside) == before + 1
+
     async def test_must_be_valid_like_any_other(self, world: World) -> None:
         before = number_of(await put(world, without_id()))
         body = without_id(storeId=None, marketId=4)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.api.entrypoints.documentation.examples import example_of
+from tests.integration.api.calling import Caller, keep_client
 from tests.journeys.world import Json, World, an_order
 
 
@@ -234,6 +235,20 @@ class TestLinesOfManyOrders:
         assert (await world.read(two["id"]))["status"] == "OrderCanceled"
         assert await world.read(bound["id"]) == bound
         assert (await world.events_up_to(one["id"], 2))[-1].type == "order.line_cancelled"
+
+    async def test_outside_the_scope_are_left_out(self, world: World) -> None:
+        await keep_client(world.db, "canceller", "OrderAdmin", "store-oslo", secret="s")
+        oslo = await Caller.signed_in(world.shop.url, "canceller", "s")
+        own = await world.placed(an_order(storeId="Oslo"))
+        other = await world.placed(an_order(storeId="Bergen"))
+        named = [{"orderId": one["id"], "lineItemId": "1"} for one in (own, other)]
+
+        answer = await oslo("POST", "/api/Orders/OrderLines/Cancel", named)
+
+        await oslo.close()
+        assert (answer.status, answer.json) == (200, 1)
+        assert lines(await world.read(own["id"]))["1"]["canceledQuantity"] == 2
+        assert await world.read(other["id"]) == other
 
     async def test_of_more_than_100_orders_are_refused_whole(self, world: World) -> None:
         path = "/api/Orders/OrderLines/Cancel"

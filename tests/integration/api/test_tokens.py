@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from time import process_time
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from services.api.domain import Client, Refusal, client
 from services.api.entrypoints import keys
 from services.api.entrypoints.access import Access
 from services.api.entrypoints.request import Request
-from services.api.queries.clients import Clients
+from services.api.queries.clients import ApiClient, Clients
 from services.chassis.clock import MovableClock
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
@@ -34,6 +35,20 @@ async def somebody(database: Database) -> Client:
     name = uuid4().hex
     await keep_client(database, name, "OrderRead", secret="s")
     return client(name, roles=["OrderRead"], stores=[], markets=[], generation=1)
+
+
+def an_api_client(id_: str, *, is_active: bool) -> ApiClient:
+    now = datetime.now(UTC)
+    return ApiClient(
+        client_id=id_,
+        name=id_,
+        roles=["OrderRead"],
+        stores=[],
+        markets=[],
+        is_active=is_active,
+        created=now,
+        modified=now,
+    )
 
 
 class Door:
@@ -181,6 +196,28 @@ class TestKey:
         )
         assert said.status == 200
         assert claims["sub"] == "owner"
+
+
+async def test_an_unknown_client_costs_as_much_as_a_wrong_secret(database: Database) -> None:
+    clients = Clients(database)
+    known, inactive = uuid4().hex, uuid4().hex
+    for id_ in (known, inactive):
+        await clients.add(an_api_client(id_, is_active=id_ == known), "the secret")
+
+    async def spent(id_: str, secret: str) -> float:
+        """Return how much of the processor ten tries take: how long they wait, others decide."""
+        began = process_time()
+        for _ in range(10):
+            await clients.with_secret(id_, secret)
+        return process_time() - began
+
+    wrong = await spent(known, "another secret")
+    unknown = await spent("nobody", "the secret")
+    deactivated = await spent(inactive, "another secret")
+
+    clients.close()
+    assert unknown > wrong / 2
+    assert deactivated > wrong / 2
 
 
 async def test_credentials_are_in_no_log(

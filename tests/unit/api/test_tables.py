@@ -3,8 +3,9 @@
 import csv
 import io
 import re
+import tracemalloc
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from services.api.entrypoints.documents.export import ExportRequest
 from services.api.entrypoints.documents.tables import (
     COLUMNS,
     MEMBERS,
+    Batches,
     comma_separated,
     json_lines,
     spreadsheet,
@@ -137,6 +139,26 @@ class TestSpreadsheet:
         order = stored(completed=datetime(year, 1, 1, tzinfo=UTC))
 
         assert len(cells(await made(spreadsheet(in_batches([order]))))) == 2
+
+
+@pytest.mark.parametrize("write", [json_lines, comma_separated, spreadsheet])
+async def test_ten_times_the_orders_take_no_more_memory(
+    write: Callable[[Batches], AsyncGenerator[bytes, None]],
+) -> None:
+    batch = [stored()] * 50
+
+    async def peak(times: int) -> int:
+        tracemalloc.start()
+        async for _ in write(in_batches(*[batch] * times)):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    few = await peak(2)
+    many = await peak(20)
+
+    assert many < 2 * few
 
 
 def test_the_description_names_every_column() -> None:
