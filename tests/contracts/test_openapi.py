@@ -224,21 +224,32 @@ READS = {
     "POST /api/Orders/Customers/{customerId}/Orders/Search",
     "POST /api/Orders/SearchByCustomProperties",
     "POST /api/Orders/Scroll",
+    "POST /api/Inventory/Search",
 }
 """What reads although it is sent by POST (domain 1.3)."""
+ROLES = {
+    "Orders": ("OrderRead", "OrderAdmin"),
+    "Inventory": ("InventoryRead", "InventoryAdmin"),
+    "Settings": ("SettingsRead", "SettingsAdmin"),
+    "Webhooks": ("SettingsRead", "SettingsAdmin"),
+    "ApiClients": ("UserRead", "UserAdmin"),
+    "Operations": ("ApiUser", "ApiUser"),
+    "DeadLetters": ("ApiOwner", "ApiOwner"),
+    "Reconcile": ("ApiOwner", "ApiOwner"),
+}
+"""Who reads and who writes (S0, authentication; S1, roles; decided 13.3)."""
 
 
 @pytest.mark.parametrize(
     "route",
-    [route for route in DESCRIBED if route.path.startswith("/api/Orders")],
+    [route for route in DESCRIBED if route.requires != PUBLIC],
     ids=lambda route: f"{route.method} {route.path}",
 )
-def test_orders_are_read_and_written_by_the_roles_of_the_order_reference(route: Route) -> None:
-    """Guards S0, authentication: Order Read may get, search and scroll, Order Admin everything."""
+def test_it_is_for_the_roles_of_the_documents(route: Route) -> None:
     name = f"{route.method} {route.path}"
-    is_read = route.method in {"GET", "HEAD"} or name in READS
+    reading, writing = ROLES[route.path.split("/")[2]]
 
-    expected = "OrderRead" if is_read else "OrderAdmin"
+    expected = reading if route.method in {"GET", "HEAD"} or name in READS else writing
 
     assert route.requires == ("PosWriter" if name == "PUT /api/Orders/PosOrders" else expected)
 

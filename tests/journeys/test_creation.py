@@ -183,6 +183,18 @@ class TestAnOrderWithoutANumber:
         assert UUID(numbers[4])
         assert (refused.status, refused.json["errors"][0]["path"]) == (400, "orderNumber")
 
+    async def test_takes_a_blank_id_and_number_for_none(self, world: World) -> None:
+        before = number_of(await put(world, without_id()))
+
+        numbered = await put(world, without_id(orderNumber="") | {"id": ""})
+        placed = await world.place(an_order(orderNumber="  "))
+        unnamed = await world.place(an_order() | {"id": " "})
+
+        assert number_of(numbered) == before + 1
+        assert numbered.json["id"] == numbered.json["orderNumber"]
+        assert placed.json["orderNumber"] == placed.json["id"]
+        assert (unnamed.status, unnamed.json["errors"][0]["path"]) == (400, "id")
+
     async def test_is_for_stores_of_the_client_alone(self, world: World) -> None:
         await keep_client(world.db, "numbers", "OrderAdmin", "store-oslo", secret="s")
         oslo = await Caller.signed_in(world.shop.url, "numbers", "s")
