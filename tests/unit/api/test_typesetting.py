@@ -223,11 +223,25 @@ class TestPdf:
 
         assert made.startswith(b"%PDF-")
 
+    async def test_is_made_beside_the_event_loop(self, typesetter: Typesetter) -> None:
+        go_on, went_on = Event(), []
+
+        def write() -> bytes:
+            went_on.append(go_on.wait(5))
+            return to_json(the_sheet())
+
+        making = asyncio.ensure_future(typesetter.pdf("receipt", write, at=AT))
+        await asyncio.sleep(0)
+        go_on.set()
+
+        await making
+        assert went_on == [True]
+
     async def test_is_refused_while_too_many_are_made(self) -> None:
         typesetter, go_on = Typesetter(), Event()
 
         def write() -> bytes:
-            go_on.wait(30)
+            go_on.wait(5)
             return to_json(the_sheet())
 
         waiting = [
