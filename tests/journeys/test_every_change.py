@@ -6,7 +6,7 @@ from typing import Final
 
 from services.api.entrypoints.documentation.examples import example_of
 from tests.harness import until
-from tests.integration.api.calling import Answer
+from tests.integration.api.calling import Answer, Caller, keep_client
 from tests.journeys.test_payments import hurried
 from tests.journeys.world import CARD, Json, World, an_order, with_provider
 
@@ -40,7 +40,7 @@ def about(body: Json, order_id: str) -> Json:
 
 
 async def change(
-    world: World, method: str, path: str, order_id: str, *, match: str = "*"
+    caller: Caller, method: str, path: str, order_id: str, *, match: str = "*"
 ) -> Answer:
     body = example_of(method, path)
     if path.endswith("PatchLineItemIds"):
@@ -53,28 +53,46 @@ async def change(
     elif path.endswith(("PatchUpdateOrderLines", "AddOrderLineProperties")):
         body = [{"lineItemId": "1", "properties": [{"key": "k", "value": "v"}]}]
     target, headers = path.format(orderId=order_id), {"if-match": match}
-    return await world.shop(method, target, about(body, order_id), headers=headers)
+    return await caller(method, target, about(body, order_id), headers=headers)
 
 
-async def each(world: World, order_id: str) -> Mapping[tuple[str, str], Answer]:
+async def each(caller: Caller, order_id: str) -> Mapping[tuple[str, str], Answer]:
     """Ask for every change of the order, one after the other."""
-    return {(how, path): await change(world, how, path, order_id) for how, path in CHANGES}
+    return {(how, path): await change(caller, how, path, order_id) for how, path in CHANGES}
 
 
 class TestEveryChange:
     async def test_of_an_order_that_is_not_there_is_404(self, world: World) -> None:
-        said = await each(world, "nobody-has-it")
+        said = await each(world.shop, "nobody-has-it")
 
         assert {way: (one.status, one.problem) for way, one in said.items()} == dict.fromkeys(
             CHANGES, (404, "order-not-found")
         )
+
+    async def test_of_an_order_outside_the_scope_is_404(self, world: World) -> None:
+        await keep_client(world.db, "elsewhere", "OrderAdmin", "store-oslo", secret="s")
+        elsewhere = await Caller.signed_in(world.shop.url, "elsewhere", "s")
+        order = await world.placed(an_order(paid=True, storeId="Bergen"))
+
+        said = await each(elsewhere, order["id"])
+
+        await elsewhere.close()
+        told = {
+            way: (one.status, one.problem)
+            for way, one in said.items()
+            if way != ("PUT", "/api/Orders/Update")
+        }
+        assert set(told.values()) == {(404, "order-not-found")}
+        # What it would become is refused before anybody looks for it.
+        assert said["PUT", "/api/Orders/Update"].status == 403
+        assert await world.read(order["id"]) == order
 
     async def test_of_a_read_only_order_is_400_but_for_comments_and_deletion(
         self, world: World
     ) -> None:
         order_id = (await world.placed(an_order(paid=True, isReadOnly=True)))["id"]
 
-        said = await each(world, order_id)
+        said = await each(world.shop, order_id)
 
         refused = {way: (one.status, one.problem) for way, one in said.items() if one.status != 200}
         assert refused == dict.fromkeys(
@@ -84,7 +102,7 @@ class TestEveryChange:
     async def test_of_a_version_that_has_passed_is_412(self, world: World) -> None:
         order_id = (await world.placed(an_order(paid=True)))["id"]
 
-        said = {way: await change(world, *way, order_id, match='"7"') for way in CHANGES}
+        said = {way: await change(world.shop, *way, order_id, match='"7"') for way in CHANGES}
 
         assert {way: (one.status, one.problem) for way, one in said.items()} == dict.fromkeys(
             CHANGES, (412, "precondition-failed")
@@ -108,7 +126,7 @@ class TestEveryChange:
             )
 
         await until(waits, within=30)
-        said = await each(world, order_id)
+        said = await each(world.shop, order_id)
         world.provider.behave("normal")
         async with hurried(world):
             await shipping

@@ -151,12 +151,15 @@ class TestAPatch:
     ) -> None:
         order_id = (await world.placed(an_order(sku=await world.stock(5))))["id"]
         bodies = [{"properties": [{"key": f"p{at}", "value": "1"}]} for at in range(20)]
+        others = [{"properties": [{"key": f"q{at}", "value": "1"}]} for at in range(20)]
 
         shipping = asyncio.create_task(world.enter(order_id, "Ship"))
         answers = await asyncio.gather(*(patch(world, order_id, body) for body in bodies))
         shipped = await shipping
+        undisturbed = await asyncio.gather(*(patch(world, order_id, body) for body in others))
 
         assert shipped.status == 200
+        assert {one.status for one in undisturbed} == {200}
         assert {one.status for one in answers} <= {200, 409}
         assert all(
             one.problem == "order-locked" and one.headers["retry-after"]
@@ -164,6 +167,7 @@ class TestAPatch:
             if one.status == 409
         )
         made = {f"p{at}" for at, one in enumerate(answers) if one.status == 200}
+        made |= {f"q{at}" for at in range(20)}
         after = await world.read(order_id)
         assert {one["key"] for one in after.get("properties", [])} == made
         assert after["status"] == "Ship"
