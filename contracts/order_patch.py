@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, Field, ValidationInfo, model_validator
 
 from contracts.faults import Path, RuleBroken
-from contracts.fields import Flag, ListOf
+from contracts.fields import Flag, ListOf, Said
 from contracts.model import Model
 from contracts.note import PropertyItem
 from contracts.order import Order, SomeOfAnOrder
@@ -209,7 +209,7 @@ class LineIdMapping(Model):
     """One line that gets another id (LineItemIdMapping)."""
 
     old_line_item_id: Annotated[str, Field(min_length=1)]
-    new_line_item_id: Annotated[str, Field(min_length=1)]
+    new_line_item_id: Annotated[Said, Field(min_length=1)]
 
 
 class LineIdsPatch(Model):

@@ -47,10 +47,13 @@ class Response:
     problem: Problem | None = None
     kept: bytes | None = None
 
-    def occurred_at(self, path: str) -> None:
-        """Say in a problem, if it is one, which path was asked for (RFC 9457, 3.1.5)."""
+    def occurred_at(self, path: bytes) -> None:
+        """Say in a problem, if it is one, which path was asked for (RFC 9457, 3.1.5).
+
+        :param path: as it was sent, in which a slash that is part of an id is written apart
+        """
         if self.problem is not None:
-            instance = quote(path, errors="replace")
+            instance = quote(path, safe=_AS_SENT)
             self.body = _json(self.problem.model_copy(update={"instance": instance}))
 
     def vary(self, name: bytes) -> None:
@@ -158,6 +161,8 @@ NO_CONTENT: Final = 204
 NOT_MODIFIED: Final = 304
 _WITHOUT_LENGTH: Final = frozenset({NO_CONTENT, NOT_MODIFIED})
 """A length there would be that of what was not sent (RFC 9110, 8.6)."""
+_AS_SENT: Final = "/%:@!$&'()*+,;="
+"""What a path may have besides letters, digits and -._~ (RFC 3986, 3.3), and what is quoted."""
 NO_STORE: Final = (b"cache-control", b"no-store")
 """Goes with what holds a secret."""
 

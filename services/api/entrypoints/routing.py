@@ -208,12 +208,12 @@ class Application:
             request = self._request(entry, found[1], scope, receive)
             response = await self._answer(entry, request, started)
             client = request.client.id or None
-            response.occurred_at(scope["path"])
+            response.occurred_at(scope["raw_path"])
             if len(response.body) >= COMPRESSED_FROM:
                 await response.compress(request.headers.get(b"accept-encoding", b""))
         else:
             response = _unrouted(method, found)
-            response.occurred_at(scope["path"])
+            response.occurred_at(scope["raw_path"])
         if self._cors is not None:
             self._cors.allow(dict(scope["headers"]), response)
         await response.send(send, without_body=method == "HEAD")

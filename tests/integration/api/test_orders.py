@@ -123,6 +123,20 @@ class TestPlaceOrder:
 
         assert (said.status, said.problem) == (413, "too-large")
 
+    async def test_takes_more_in_a_batch_than_alone(self, call: Caller) -> None:
+        long = b" " * (6 * 1024 * 1024)
+
+        alone = await call("POST", "/api/Orders", data=long + b"{}", headers=JSON)
+        batch = await call("POST", "/api/Orders/AddMany", data=long + b"[]", headers=JSON)
+
+        assert alone.status == 413
+        assert batch.status == 204
+
+    async def test_says_in_a_problem_which_path_was_asked_for(self, call: Caller) -> None:
+        said = await call("GET", "/api/Orders/carts/a%2Fb%20%C3%B8?x=1")
+
+        assert (said.status, said.json["instance"]) == (404, "/api/Orders/carts/a%2Fb%20%C3%B8")
+
     async def test_refuses_what_is_not_declared_as_json(self, call: Caller) -> None:
         said = await call("POST", "/api/Orders", data=b"{}", headers={"content-type": "text/plain"})
 

@@ -1,5 +1,6 @@
 import gzip
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -58,6 +59,19 @@ class TestBody:
             await request_.body()
 
         assert refused.value.problem.slug == "too-large"
+
+    async def test_that_would_unfold_endlessly_is_never_in_memory(self) -> None:
+        request = a_request(
+            gzip.compress(b"x" * 50_000_000), headers={"content-encoding": "gzip"}, limit=100_000
+        )
+
+        tracemalloc.start()
+        with pytest.raises(Refusal):
+            await request.body()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert most < 1_000_000
 
     async def test_may_be_compressed(self) -> None:
         request = a_request(gzip.compress(b"abc"), headers={"content-encoding": "gzip"})

@@ -538,6 +538,15 @@ class TestRenameLines:
 
         assert (problem.status, paths(problem)) == (400, ["lineItemIdMappings[0].newLineItemId"])
 
+    def test_gives_no_line_a_blank_id(self) -> None:
+        mappings = [{"oldLineItemId": "1", "newLineItemId": " "}]
+
+        with pytest.raises(Invalid) as refused:
+            parse(LineIdsPatch, {"orderId": "1", "lineItemIdMappings": mappings})
+
+        (fault,) = refused.value.errors
+        assert fault.path == "lineItemIdMappings[0].newLineItemId"
+
     def test_of_one_line_twice_are_refused(self) -> None:
         mappings = [{"oldLineItemId": "1", "newLineItemId": new} for new in ("a", "b")]
 
