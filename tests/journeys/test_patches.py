@@ -133,6 +133,25 @@ class TestAPatch:
         assert (bound.status, bound.problem) == (400, "order-read-only")
         assert (freed.json["order"]["isReadOnly"], freed.json["order"]["tags"]) == (False, ["b"])
 
+    async def test_adds_a_payment_without_an_id_at_every_repeat_and_one_with_an_id_once(
+        self, world: World
+    ) -> None:
+        order_id = (await world.placed(an_order(paid=True)))["id"]
+        sale = {"amount": 10, "paymentMethodName": "Manual", "transactionId": "t"}
+        sale |= {"transactionType": "Sale", "status": "Processed"}
+        nameless, named = ({"orderForm": {"payments": [one]}} for one in (sale, sale | {"id": "p"}))
+        key = {"idempotency-key": f"paid-{order_id}"}
+        path = f"/api/Orders/{order_id}/PatchOrder"
+
+        counts = []
+        for body, headers in ((named, {}), (nameless, key), (nameless, {})):
+            for _ in range(2):
+                said = await world.shop("PATCH", path, body, headers=headers)
+                assert said.status == 200
+            counts.append(len((await world.read(order_id))["orderForm"]["payments"]))
+
+        assert counts == [2, 3, 5]
+
     async def test_asked_for_again_with_its_key_gets_the_first_answer(self, world: World) -> None:
         order_id = (await world.placed(an_order(paid=True)))["id"]
         key = f"key-{order_id}"

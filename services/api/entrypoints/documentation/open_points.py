@@ -191,6 +191,8 @@ OPEN_POINTS: Final = (
         "keepExistingListItems",
         "Absent means true: entries are matched by their keys (external ids by provider, payments, "
         "shipments, lines and returns by their ids, plain texts by themselves), the others stay. "
+        "An entry without its key is added, so a payment without an id once more at every repeat: "
+        "send an id, or an Idempotency-Key. "
         "false replaces lists, properties aside; an absent list never changes.",
     ),
     OpenPoint(
