@@ -12,6 +12,7 @@ from contracts.fields import Flag, Whole, spelled
 from contracts.money import Amount
 from contracts.order import CustomerType
 from contracts.party import Address
+from contracts.pattern import regular_expression
 from contracts.settings.setting import (
     Name,
     Names,
@@ -202,14 +203,6 @@ NumberService = Annotated[_NumberService, spelled(get_args(_NumberService))]
 """Count for the whole system, count for each market, or draw a GUID."""
 
 
-def _regular_expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression: {error}") from None
-    return text
-
-
 class NumberOption(Setting):
     """How numbers of one type are made: prefix, sequence, suffix (domain 2.14).
 
@@ -229,5 +222,5 @@ class NumberOption(Setting):
     market_group_id: str | None = None
     """The group of markets, or the market, it is for; absent means all without one of their own."""
     increment_interval: Annotated[Whole, Field(ge=1)] = 1
-    validation_regex: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    validation_regex: Annotated[str, AfterValidator(regular_expression)] | None = None
     translate_key: str | None = None

@@ -4,7 +4,6 @@ A number is given in the transaction that stores its order
 (services/decisions/0009-numbers-in-the-orders-own-transaction.md).
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import count
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.messages.orders import Numbering, PlaceNumberedOrder, PlaceOrder
 from contracts.order import Order
 from contracts.order_id import OrderId
+from contracts.pattern import fits
 from contracts.problems import problem
 from contracts.settings import Configuration
 from services.chassis.document import Document
@@ -118,7 +118,7 @@ def _refuse_invalid(number: str, numbering: Numbering) -> None:
         _ORDER_NUMBER.validate_python(number)
     except ValidationError as error:
         raise Refused(problem("number-not-valid")) from error
-    if pattern is not None and not re.search(pattern, number):
+    if pattern is not None and not fits(number, pattern):
         raise Refused(problem("number-not-valid"))
 
 

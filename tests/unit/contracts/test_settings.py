@@ -202,9 +202,10 @@ class TestRefusals:
             "[0].openingHours[0].to"
         ]
 
-    def test_pattern_that_is_none(self) -> None:
+    @pytest.mark.parametrize("pattern", ["(", r"^(?=\d)", r"(a)\1"])
+    def test_pattern_that_is_none(self, pattern: str) -> None:
         with pytest.raises(ValidationError, match="regular expression"):
-            NumberOption(number_type="Order", validation_regex="(")
+            NumberOption(number_type="Order", validation_regex=pattern)
 
 
 class TestWorkflowStep:

@@ -1,6 +1,5 @@
 """Which number service gives a new order its number (domain 2.14)."""
 
-import re
 from typing import Final
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from contracts.faults import excerpt
 from contracts.message import derived
 from contracts.messages.orders import Numbering
 from contracts.order import NewOrder
+from contracts.pattern import fits
 from contracts.problems import FieldProblem
 from contracts.settings import Configuration, NumberOption
 
@@ -35,7 +35,7 @@ def unfit_number(order: NewOrder, option: NumberOption | None) -> list[FieldProb
         message = "is required: the number options say isAutoCreateDisabled"
         return [FieldProblem(path="orderNumber", message=message, got="nothing")]
     pattern = option.validation_regex
-    if pattern is None or re.search(pattern, number):
+    if pattern is None or fits(number, pattern):
         return []
     message = f"expected a number that fits {pattern}, the validationRegex of the number options"
     return [FieldProblem(path="orderNumber", message=message, got=excerpt(number))]
