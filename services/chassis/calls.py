@@ -257,13 +257,16 @@ class Calls:
                 behind.append(turn["_id"])
             elif found is None or found.get("again"):
                 lost.add(turn["lane"])
-            elif not found.get("answered") and not self._hold_found(found):
+            elif not found.get("answered") and not self._hold_found(found, turn["owner"]):
                 lost.add(turn["lane"])
                 await self._claims.give_back([found["_id"]], now + POSTPONED)
         await self._claims.give_back(behind, now)
 
-    def _hold_found(self, found: Bson) -> bool:
-        """Hold a call that was leased; says no if this process does not understand it."""
+    def _hold_found(self, found: Bson, before: str | None) -> bool:
+        """Hold a call that was leased; says no if this process does not understand it.
+
+        :param before: which process had it until then
+        """
         gateway = self._gateways.get(found["kind"])
         try:
             request = gateway.request.model_validate_json(found["request"]) if gateway else None
@@ -280,6 +283,7 @@ class Calls:
             found["correlation"],
             found.get("trace"),
             found.get("payload") or b"",
+            taken_over=before is not None,
         )
         self._lanes.hold(
             Held(

@@ -53,15 +53,14 @@ class Claims:
     async def inherit(self, now: datetime) -> None:
         """Let any process have at once what is leased to processes of this machine that are gone.
 
-        The leases of other machines have to run out first.
+        The leases of other machines have to run out first. The owner stays, by which the next one
+        sees that the call may have been made.
         """
         ours = f"{_machine()}/"
         owners = await self._calls.distinct("owner", {"owner": {"$gte": ours, "$lt": f"{ours}:"}})
         dead = [owner for owner in owners if _is_gone(int(owner.removeprefix(ours).split("/")[0]))]
         if dead:
-            await self._calls.update_many(
-                {"owner": {"$in": dead}}, {"$set": {"at": now, "owner": None}}
-            )
+            await self._calls.update_many({"owner": {"$in": dead}}, {"$set": {"at": now}})
 
     def next_number(self) -> int:
         """Return the next place in a lane.
@@ -99,10 +98,10 @@ class Claims:
             log.warning("calls.not_given_back", error=type(error).__name__, calls=len(ids))
 
     async def give_all_back(self, now: datetime) -> None:
-        """Let any process have whatever this one has leased."""
+        """Let any process have whatever this one has leased, and may have begun."""
         try:
             await self._calls.update_many(
-                {"owner": self.owner, "answered": None}, {"$set": {"at": now, "owner": None}}
+                {"owner": self.owner, "answered": None}, {"$set": {"at": now}}
             )
         except PyMongoError as error:
             log.warning("calls.not_given_back", error=type(error).__name__)
@@ -237,7 +236,7 @@ class Claims:
         closed: set[str] = set()
         more: Counter[str] = Counter()
         cursor = self._calls.find(
-            {"lane": {"$in": list(lanes)}}, {"lane": 1, "n": 1, "at": 1, "target": 1}
+            {"lane": {"$in": list(lanes)}}, {"lane": 1, "n": 1, "at": 1, "target": 1, "owner": 1}
         ).sort([("lane", 1), ("n", 1)])
         for found in await cursor.limit(4 * CLAIM_AT_MOST).to_list(None):
             if found["lane"] in closed:

@@ -18,7 +18,10 @@ AnyOutcome = TypeVar("AnyOutcome")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a call: `key` is the same at every try, `number` begins with 1."""
+    """One try of a call: `key` is the same at every try, `number` begins with 1.
+
+    `taken_over` says that another process had the call in hand, and may have made this very try.
+    """
 
     key: UUID
     number: int
@@ -26,6 +29,7 @@ class Attempt:
     correlation_id: str
     traceparent: str | None
     payload: bytes = b""
+    taken_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

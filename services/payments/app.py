@@ -21,11 +21,8 @@ def service(
     retry_delays: Sequence[float] = RETRY_DELAYS,
 ) -> Service:
     """Return the service."""
-    clock = clock or Clock()
     outbound, ledger = Outbound(settings.allowed_networks), Ledger()
-    providers = Providers(
-        outbound, ledger=ledger, clock=clock, configuration=lambda: built.watched.current
-    )
+    providers = Providers(outbound, ledger=ledger, configuration=lambda: built.watched.current)
 
     async def prepare(database: Database) -> None:
         await ledger.prepare(database)

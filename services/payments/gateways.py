@@ -1,7 +1,6 @@
 """Payment providers, over HTTP (contracts/schemas/payment-provider.openapi.yaml)."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Final
 
 from pydantic import ValidationError
@@ -10,7 +9,6 @@ from contracts.model import Model
 from contracts.money import Amount
 from contracts.settings import Configuration, Connector
 from services.chassis.calls import Attempt
-from services.chassis.clock import Clock
 from services.chassis.http import AddressNotAllowed, Answer, CallFailed, Outbound
 from services.payments.domain.ledger import Instruction, instruct
 from services.payments.domain.operation import Kind, Operation, ProviderCall
@@ -18,7 +16,6 @@ from services.payments.domain.outcome import Declined, Failed, Outcome, Succeede
 from services.payments.queries import Ledger
 
 CONCURRENCY: Final = 32
-_PERHAPS_TAKEN_OVER: Final = timedelta(seconds=30)
 _LONGEST_REASON: Final = 300
 _DONE: Final = frozenset({200, 201})
 _DECLINED: Final = 402
@@ -74,19 +71,17 @@ class Providers:
         outbound: Outbound,
         *,
         ledger: Ledger,
-        clock: Clock,
         configuration: Callable[[], Configuration],
     ) -> None:
         self._outbound = outbound
         self._ledger = ledger
-        self._clock = clock
         self._configuration = configuration
 
     async def carry_out(self, call: ProviderCall, attempt: Attempt) -> Outcome:
         """Make one attempt, and say what is known after it."""
         of_order = await self._ledger.of_order(call.order_id)
         operation = next(one for one in of_order if one.id == call.operation_id)
-        repeated = attempt.number > 1 or self._clock.now() - attempt.promised > _PERHAPS_TAKEN_OVER
+        repeated = attempt.number > 1 or attempt.taken_over
         told = instruct(operation, of_order)
         if not isinstance(told, Instruction):
             return told

@@ -2,7 +2,6 @@ import asyncio
 import os
 import signal
 import sys
-from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -10,7 +9,6 @@ import pytest
 
 from contracts.messages.orders import StepFinished, StepStatus
 from contracts.messages.payments import AuthorizePayment, PaymentOperation
-from services.chassis.clock import MovableClock
 from services.payments.app import service
 from services.payments.settings import Settings
 from tests.harness import Wire, running
@@ -44,8 +42,6 @@ class TestAProcessThatDies:
                 ),
             ),
         )
-        clock = MovableClock()
-        clock.advance(timedelta(minutes=2))  # past the lease of the process that died
 
         dying = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -57,13 +53,15 @@ class TestAProcessThatDies:
                 "KONTOR_TOPIC_PREFIX": payment_settings.topic_prefix,
                 "KONTOR_PARTITIONS": str(payment_settings.partitions),
                 "KONTOR_ALLOWED_NETWORKS": "127.0.0.0/8",
+                "KONTOR_INSTANCE": "only",
                 "KONTOR_CRASH_AT": f"{point}:1",
             },
             stdout=asyncio.subprocess.DEVNULL,
         )
         await wire.send(command, times=2)
         died = await asyncio.wait_for(dying.wait(), 30)
-        async with running(service(payment_settings, clock=clock)):
+        heir = service(payment_settings.model_copy(update={"instance": "only"}))
+        async with running(heir):
             answers = await wire.wait_for(
                 "orders.commands", lambda one: one.key == order_id, within=60
             )
