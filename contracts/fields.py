@@ -37,7 +37,8 @@ def _no_blank(value: str, info: ValidationInfo) -> str:
     return value
 
 
-Said = Annotated[str, AfterValidator(_no_blank)]
+NOT_BLANK: Final = AfterValidator(_no_blank)
+Said = Annotated[str, NOT_BLANK]
 """A text that a body from outside must have, and not blank."""
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from contracts.fields import Flag, ListOf
+from contracts.fields import NOT_BLANK, Flag, ListOf
 from contracts.message import Message
 from contracts.messages.orders import OrderMessage
 from contracts.model import Model
-from contracts.money import Amount
+from contracts.money import LARGEST, Amount
 from contracts.note import PropertyItem
 
 COMMANDS: Final = "inventory.commands"
@@ -134,6 +134,11 @@ class AvailableToPromise(Model):
     purchase_order_line_id: str | None = None
 
 
+_MOST: Final = int(LARGEST) // 2
+Count = Annotated[Amount, Field(ge=-_MOST, le=_MOST)]
+"""A quantity in stock; the difference of any two is an amount, too."""
+
+
 class StockItem(Model):
     """What a client says of one stock record: absolute numbers (S1, UpdateMany; domain 4.7).
 
@@ -141,10 +146,10 @@ class StockItem(Model):
     name is `sku@warehouse`.
     """
 
-    sku: Annotated[str, Field(min_length=1, max_length=256)]
-    warehouse_code: Annotated[str, Field(pattern=r"^[^@]{1,256}$")]
-    inventory: Amount | None = None
-    reserved_inventory: Annotated[Amount, Field(ge=0)] | None = None
+    sku: Annotated[str, Field(min_length=1, max_length=256), NOT_BLANK]
+    warehouse_code: Annotated[str, Field(pattern=r"^[^@]{1,256}$"), NOT_BLANK]
+    inventory: Count | None = None
+    reserved_inventory: Annotated[Count, Field(ge=0)] | None = None
     cost: Amount | None = None
     cost_currency: str | None = None
     location: str | None = None

@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from contracts.fields import Flag
+from contracts.fields import Flag, ListOf
 from contracts.messages.inventory import AvailableToPromise
 from contracts.model import Model
 from contracts.moment import Moment
-from contracts.money import Amount
+from contracts.money import LARGEST, Amount
 from contracts.note import PropertyItem
 from contracts.settings import Configuration
 from services.chassis.mongo import Bson, Database
 
+MOST_CODES: Final = 1000
+"""SKUs that one search may name (S1, bulk operations)."""
 MOST_HITS: Final = 1000
 """What one answer holds; what is more is fetched by `scrollId`."""
 WEB_WAREHOUSE: Final = "WebWarehouse"
@@ -28,9 +30,9 @@ WEB_WAREHOUSE: Final = "WebWarehouse"
 class InventorySearchRequest(Model):
     """Which stock records are wanted (OmniumInventorySearchRequest); absent means any."""
 
-    product_codes: list[str] | None = None
+    product_codes: Annotated[list[str], Field(max_length=MOST_CODES)] | None = None
     """SKUs."""
-    warehouse_codes: list[str] | None = None
+    warehouse_codes: ListOf[str] | None = None
     market_id: str | None = None
     """Only warehouses of this market."""
     market_group_id: str | None = None
@@ -55,6 +57,7 @@ class InventoryItem(Model):
     cost: Amount | None = None
     cost_currency: str | None = None
     cost_total: Amount | None = None
+    """Of all there is; absent where that is more than an amount may be."""
     location: str | None = None
     min_quantity: Amount | None = None
     max_quantity: Amount | None = None
@@ -183,5 +186,5 @@ def _scroll_id(wanted: InventorySearchRequest, after: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _money(amount: Decimal) -> Decimal:
-    return amount.quantize(Decimal("0.01"))
+def _money(amount: Decimal) -> Decimal | None:
+    return amount.quantize(Decimal("0.01")) if abs(amount) <= LARGEST else None

@@ -160,6 +160,25 @@ class TestSearch:
         assert names == found
         assert said.json["totalHits"] == len(found)
 
+    async def test_tells_no_value_of_goods_that_would_be_more_than_an_amount(
+        self, call: Caller, database: Database
+    ) -> None:
+        most = 500_000_000_000_000
+        await database["stock"].insert_one(a_record("C", "WH1", most, cost=Decimal(most)))
+
+        said = await call("POST", "/api/Inventory/Search", {"warehouseCodes": ["WH1"]})
+
+        await database["stock"].delete_one({"sku": "C"})
+        assert [item["sku"] for item in said.json["result"]] == ["A", "B", "C"]
+        assert said.json["result"][2]["inventory"] == most
+        assert "costTotal" not in said.json["result"][2]
+
+    async def test_takes_a_thousand_skus_and_not_one_more(self, call: Caller) -> None:
+        most = await call("POST", "/api/Inventory/Search", {"productCodes": ["A"] * 1000})
+        more = await call("POST", "/api/Inventory/Search", {"productCodes": ["A"] * 1001})
+
+        assert (most.status, more.status) == (200, 400)
+
     async def test_goes_on_where_it_ended(
         self, call: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -21,6 +21,7 @@ from contracts.messages.inventory import (
     StockLine,
 )
 from contracts.messages.orders import StepStatus
+from contracts.model import Invalid, parse
 from contracts.note import PropertyItem
 from services.inventory import domain
 from services.inventory.domain import Books, Reservation, StockRecord, TransactionType
@@ -456,6 +457,24 @@ class TestSetStock:
         with pytest.raises(ValueError, match="warehouse_code"):
             StockItem(sku="CUP", warehouse_code=code)
 
+    @pytest.mark.parametrize(
+        ("member", "value"),
+        [
+            ("sku", " "),
+            ("warehouseCode", " "),
+            ("inventory", 500_000_000_000_001),
+            ("inventory", -500_000_000_000_001),
+            ("reservedInventory", 500_000_000_000_001),
+        ],
+    )
+    def test_refuses_what_could_not_be_told_or_found(self, member: str, value: object) -> None:
+        item = {"sku": "CUP", "warehouseCode": "OSLO", member: value}
+
+        with pytest.raises(Invalid) as caught:
+            parse(StockItem, item)
+
+        assert [error.path for error in caught.value.errors] == [member]
+
 
 class TestAnnounce:
     def test_tells_that_more_is_set_aside(self) -> None:
@@ -485,6 +504,16 @@ class TestAnnounce:
         assert isinstance(event, InventoryUpdated)
         assert event.inventory_change == -1
         assert event.reserved_inventory_change == 3
+
+    def test_tells_the_largest_change_there_can_be(self) -> None:
+        most = 500_000_000_000_000
+        before = a_record(-most, most)
+
+        (event,) = before.model_copy(update={"inventory": Decimal(most)}).announce(before)
+
+        assert isinstance(event, InventoryUpdated)
+        assert event.inventory_change == 2 * most
+        assert before.available == -2 * most
 
     def test_begins_with_one(self) -> None:
         (event,) = a_record(10).announce(None)
