@@ -4,8 +4,9 @@ import re
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from contracts.fields import LONGEST_LIST
 from contracts.message import Message
 from contracts.messages.inventory import STOCK_EVENTS
 from contracts.messages.orders import ORDER_EVENTS, OrderMessage
@@ -42,13 +43,23 @@ _OUR_HEADERS: Final = frozenset(
 )
 
 
+def _not_too_many(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    # What is stored already stays readable.
+    if info.context is not None and len(value) > LONGEST_LIST:
+        raise ValueError(f"expected at most {LONGEST_LIST} entries")
+    return value
+
+
+_Words = Annotated[tuple[str, ...], AfterValidator(_not_too_many)]
+
+
 class EndpointFilters(Model):
     """Which orders an endpoint hears of; an empty list lets all through."""
 
-    order_types: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    stores: tuple[str, ...] = ()
-    markets: tuple[str, ...] = ()
+    order_types: _Words = ()
+    statuses: _Words = ()
+    stores: _Words = ()
+    markets: _Words = ()
 
 
 class EndpointSettings(Model):

@@ -5,7 +5,8 @@ also goes to the topic `<service>.dead`.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -27,6 +28,8 @@ from services.chassis.unit_of_work import UnitOfWork
 from services.chassis.works import LONGEST_HEADER, Work, headers_of, id_of
 
 COLLECTION = "dead_letters"
+_NUMBERS = frozenset({"ce_sequence", "ce_replyto"})
+_NUMBER = re.compile(rb"\d{1,18}")
 
 log = structlog.get_logger()
 
@@ -188,18 +191,23 @@ class DeadLetters:
 
 
 def _revived(found: Bson, prefix: str, now: datetime) -> Envelope:
-    headers: Sequence[tuple[str, bytes]] = [(name, value) for name, value in found["headers"]]
-    names = {name: value for name, value in headers if name not in {"ce_id", "ce_time"}}
+    """Return the message anew, as far as it is one: what is no message dies once more."""
+    names = {
+        name: value
+        for name, value in found["headers"]
+        if name not in _NUMBERS or _NUMBER.fullmatch(value)
+    }
     fresh: dict[str, Any] = {  # Any: header values are bytes, kept as they came
         **names,
         "ce_id": str(uuid5(UUID(found["_id"]), str(found["redrives"]))).encode(),
         "ce_time": now.isoformat().encode(),
     }
     fresh.setdefault("ce_type", b"unknown")
-    fresh.setdefault("ce_subject", found["key"] or b"")
+    key: bytes = found["key"] or b""
+    fresh.setdefault("ce_subject", key)
     return Envelope.read(
         topic=found["topic"].removeprefix(prefix),
-        key=found["key"],
+        key=None if found["key"] is None else key.decode("utf-8", "replace").encode(),
         headers=list(fresh.items()),
         data=found["data"],
     )

@@ -8,6 +8,7 @@ an address written as such (decided 9). What the socket connects to is what was 
 import errno
 import io
 import json
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ LONGEST_ANSWER: Final = 65_536
 _AT_ONE_GO: Final = 512 * 1024
 _KEPT_ALIVE = 15.0
 _NAMES_REMEMBERED = 5
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _NEVER_PUBLIC: Final = (ip_network("192.0.0.0/24"),)  # Python 3.11 counts some of it as public
 
@@ -139,6 +141,8 @@ def forbidden_literal(url: str, allowed: tuple[Network, ...]) -> str | None:
     try:
         literal = is_allowed(host.replace("%25", "%"), allowed)
     except ValueError:
+        if not _NAME.fullmatch(host):
+            return "expected a URL such as https://example.com/hooks"
         return _old_spelling(host)
     return None if literal else f"{host} is neither public nor in an allowed network"
 

@@ -45,12 +45,16 @@ class DeadLetterPage(Model):
     page_size: int
 
 
+_AsItCame = Annotated[str, Field(max_length=2 * MAX_MESSAGE)]
+"""Text of a record, which may be as long as Kafka lets it."""
+
+
 class WholeDeadLetter(DeadLetter):
     """A dead letter with what it said: as text where it is UTF-8, else in base64."""
 
-    key: str | None = None
-    headers: dict[str, str]
-    payload: Annotated[str, Field(max_length=2 * MAX_MESSAGE)]
+    key: _AsItCame | None = None
+    headers: dict[_AsItCame, _AsItCame]
+    payload: _AsItCame
     payload_encoding: Literal["utf-8", "base64"]
 
 

@@ -24,15 +24,23 @@ async def none_left(database: Database) -> AsyncIterator[None]:
 
 
 async def a_dead_letter(
-    database: Database, prefix: str, data: bytes, *, age: int = 0, key: str = "ORD-1"
+    database: Database,
+    prefix: str,
+    data: bytes,
+    *,
+    age: int = 0,
+    key: str | bytes = "ORD-1",
+    **others: str,
 ) -> str:
     """Keep a command that no service could handle, as the chassis does."""
     id_ = str(uuid4())
+    key = key.encode() if isinstance(key, str) else key
     headers = {
         "ce_id": str(uuid4()),
         "ce_type": "orders.place_order",
-        "ce_subject": key,
+        "ce_subject": key.decode("latin-1"),
         "ce_time": NOW.isoformat(),
+        **others,
     }
     await database["dead_letters"].insert_one(
         {
@@ -41,8 +49,8 @@ async def a_dead_letter(
             "topic": f"{prefix}orders.commands",
             "partition": 3,
             "offset": 17,
-            "key": key.encode(),
-            "orderId": key,
+            "key": key,
+            "orderId": headers["ce_subject"][:1000],
             "type": "orders.place_order",
             "reason": "KeyError: 'marketId'",
             "attempts": 5,
@@ -112,6 +120,17 @@ class TestGet:
         assert said.json["headers"]["ce_type"] == "orders.place_order"
         assert said.json["reason"] == "KeyError: 'marketId'"
 
+    async def test_shows_what_is_longer_than_any_text_of_ours(
+        self, database: Database, api: Api, call: Caller
+    ) -> None:
+        prefix, long = api.settings.topic_prefix, "x" * 100_000
+        id_ = await a_dead_letter(database, prefix, b"?", key=long.encode(), ce_type=long)
+
+        said = await call("GET", f"{PATH}/{id_}")
+
+        assert said.status == 200
+        assert said.json["key"] == said.json["headers"]["ce_type"] == long
+
     @pytest.mark.parametrize("method", ["GET", "DELETE"])
     async def test_knows_nothing_of_others(self, call: Caller, method: str) -> None:
         said = await call(method, f"{PATH}/nobody")
@@ -145,3 +164,24 @@ class TestRedrive:
         assert again.data == b'{"a": 1}'
         assert str(again.id).encode() != dict(stored["headers"])["ce_id"]
         assert (await call("POST", f"{PATH}/{id_}/Redrive")).status == 404
+
+    async def test_puts_back_what_is_no_message_too(
+        self, database: Database, api: Api, call: Caller, answerer: Answerer
+    ) -> None:
+        name = uuid4().hex[:8]
+        id_ = await a_dead_letter(
+            database,
+            api.settings.topic_prefix,
+            b"?",
+            key=b"\xff" + name.encode(),
+            ce_id="none",
+            ce_time="never",
+            ce_sequence="one",
+            ce_replyto="9" * 5000,
+        )
+
+        said = await call("POST", f"{PATH}/{id_}/Redrive")
+
+        (again,) = await until(lambda: answerer.named(f"\N{REPLACEMENT CHARACTER}{name}"))
+        assert said.status == 202
+        assert (again.data, again.sequence, again.reply_to) == (b"?", None, None)

@@ -90,7 +90,13 @@ class TestEndpoints:
             ({"url": "http://127.0.0.1/x"}, "address-not-allowed", "url"),
             ({"url": "http://[::ffff:10.0.0.1]/x"}, "address-not-allowed", "url"),
             ({"url": "ftp://example.com"}, "address-not-allowed", "url"),
+            ({"url": "https://hooks example.com"}, "address-not-allowed", "url"),
             ({}, "validation-failed", "url"),
+            (
+                {"url": URL, "filters": {"stores": ["Oslo"] * 251}},
+                "validation-failed",
+                "filters.stores",
+            ),
             ({"url": URL, "eventTypes": ["order.nonsense"]}, "validation-failed", "eventTypes"),
             ({"url": URL, "maxInFlight": 0}, "validation-failed", "maxInFlight"),
         ],

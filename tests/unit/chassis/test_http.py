@@ -139,6 +139,8 @@ class TestForbiddenLiteral:
             "ftp://example.com/",
             "file:///etc/passwd",
             "http:///hooks",
+            "http://exa mple.com/",
+            "http://*.example.com/",
             "http://example.com:99999/",
             "https://user:secret@example.com/",
             "https://@example.com/",

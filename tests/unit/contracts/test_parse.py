@@ -289,6 +289,20 @@ class TestInvalid:
             "marketId": ("is required", "nothing"),
         }
 
+    @pytest.mark.parametrize(
+        ("member", "sent", "message"),
+        [
+            ("rateLimit", "fast", "expected a number"),
+            ("eventTypes", None, "expected a list"),
+            ("retrySchedule", [1, "x"], "expected a whole number"),
+        ],
+    )
+    def test_says_it_in_words_of_its_own(self, member: str, sent: object, message: str) -> None:
+        with pytest.raises(Invalid) as caught:
+            parse(EndpointSettings, {"url": "https://shop.example", member: sent})
+
+        assert [error.message for error in caught.value.errors] == [message]
+
     def test_says_what_a_number_has_to_be_greater_than(self) -> None:
         with pytest.raises(Invalid) as caught:
             parse(EndpointSettings, b'{"url": "https://shop.example", "rateLimit": 0}')
