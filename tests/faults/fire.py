@@ -184,6 +184,10 @@ class Fire:
     receivers: list[Receiver]
     client: Client
     say: Say
+    blows: list[int] = field(default_factory=list)
+    """How many orders were acknowledged at each blow."""
+    struck: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the last blow, before which a part of the orders is not placed."""
 
     def stack(self) -> Json:
         """Return stack.json as it is now."""
@@ -199,6 +203,7 @@ class Fire:
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a part; one that is just being started again is left alone."""
         self.say(f"{number.name} {name}")
+        self.blows.append(len(self.client.acknowledged))
         try:
             os.kill(self.pid(name), number)
         except ProcessLookupError:
@@ -303,7 +308,10 @@ def an_order(number: int, run: str) -> Json:
 
 
 async def load(fire: Fire, run: str, orders: int, *, together: int, seconds: float) -> None:
-    """Place the orders with retrying clients; every twentieth is malformed and must be refused."""
+    """Place the orders with retrying clients; every twentieth is malformed and must be refused.
+
+    The last tenth waits for the last blow, so that there is a load however fast the machine is.
+    """
     deadline = monotonic() + seconds
     numbers = iter(range(orders))
     timeout = aiohttp.ClientTimeout(total=15)
@@ -311,6 +319,8 @@ async def load(fire: Fire, run: str, orders: int, *, together: int, seconds: flo
 
         async def customer() -> None:
             for number in numbers:
+                if number >= orders * 9 // 10:
+                    await fire.struck.wait()
                 body = an_order(number, run)
                 if number % 20 == 19:
                     body["orderForm"]["lineItems"][0]["quantity"] = "a few"
@@ -321,16 +331,20 @@ async def load(fire: Fire, run: str, orders: int, *, together: int, seconds: flo
 
 async def chaos(fire: Fire, *, pause: float, stopped: float) -> None:
     """Kill each service, then Kafka, then mongod; then stop one service for a while."""
-    for name in SERVICES:
-        await asyncio.sleep(pause)
-        fire.kill(name)
-    for name in ("kafka", "mongo"):
-        await asyncio.sleep(pause)
-        fire.kill(name)
-        await asyncio.sleep(pause)
-    pid = fire.pid("inventory")
-    fire.say(f"SIGSTOP inventory for {stopped:.0f} s")
-    os.kill(pid, signal.SIGSTOP)
+    try:
+        for name in SERVICES:
+            await asyncio.sleep(pause)
+            fire.kill(name)
+        for name in ("kafka", "mongo"):
+            await asyncio.sleep(pause)
+            fire.kill(name)
+            await asyncio.sleep(pause)
+        pid = fire.pid("inventory")
+        fire.say(f"SIGSTOP inventory for {stopped:.0f} s")
+        fire.blows.append(len(fire.client.acknowledged))
+        os.kill(pid, signal.SIGSTOP)
+    finally:
+        fire.struck.set()
     try:
         await asyncio.sleep(stopped)
     finally:

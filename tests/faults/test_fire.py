@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bson import Decimal128
 
-from tests.faults.fire import Fire, Json, burning, ordeal
+from tests.faults.fire import SERVICES, Fire, Json, burning, ordeal
 
 ORDERS = 2000
 
@@ -26,6 +26,15 @@ async def aftermath(fire: Fire) -> Json:
 
 def number(value: object) -> Decimal:
     return value.to_decimal() if isinstance(value, Decimal128) else Decimal(str(value))
+
+
+async def test_every_part_was_hurt_while_orders_came_in(fire: Fire, aftermath: Json) -> None:
+    placed = len(aftermath["stored"])
+
+    blows = fire.blows
+
+    assert len(blows) == len(SERVICES) + 3  # Kafka, mongod, and the one that is stopped
+    assert blows[-1] < placed
 
 
 async def test_every_acknowledged_order_exists_once_and_finished_its_run(

@@ -8,6 +8,8 @@ from pydantic_core import from_json
 from tests.builders import the_reference_body
 from tests.journeys.world import World, an_order
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 class TestAnOrder:
     async def test_travels_from_the_call_to_the_webhook_and_happens_once(
@@ -17,7 +19,7 @@ class TestAnOrder:
         order_id = body["id"]
         await world.stock(10, sku="SKU-001", warehouse="MainWarehouse")
 
-        answer = await world.place(body)
+        answer = await world.place(body, traceparent=TRACEPARENT)
 
         assert answer.status == 201
         assert answer.headers["location"] == f"/api/Orders/{order_id}"
@@ -40,9 +42,10 @@ class TestAnOrder:
         assert headers["ce_sequence"] == "1"
         assert UUID(headers["ce_correlationid"])
         assert UUID(headers["ce_causationid"])
-        assert headers["ce_traceparent"].startswith("00-")
+        assert headers["ce_traceparent"] == TRACEPARENT
 
         (got,) = await world.hooks_up_to(order_id, 1)
+        assert got.headers["traceparent"] == TRACEPARENT
         assert got.id == str(event.id)
         assert got.json["type"] == "order.created"
         assert got.json["data"]["order"] == order
