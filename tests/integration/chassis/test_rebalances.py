@@ -124,14 +124,13 @@ class TestRebalance:
         name = a_counter()
         service = toy.service(settings)
         cause = wire.sealed(Add(counter=name))
+        await mongo["counters"].insert_one({**Counter(id=name).to_bson(), "revision": 1})
         batches = []
         for number in random.Random(seed).sample(range(100), 2):  # noqa: S311 - no secret
             batch = Batch(service.clock.now(), DEFAULT)
             await service.store.load(batch, [(Counter, name)])
             unit = UnitOfWork(batch, cause if same_message else wire.sealed(Add(counter=name)))
-            unit.save(
-                (unit.find(Counter, name) or Counter(id=name)).model_copy(update={"total": number})
-            )
+            unit.save(unit.get(Counter, name).model_copy(update={"total": number}))
             unit.merge()
             batches.append((number, batch))
 
