@@ -12,13 +12,14 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import structlog
+import zstandard
 from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
 from contracts.message import Envelope
 from contracts.problems import problem
 from contracts.settings import Configuration
-from services.chassis.batch import MAX_DATA, Batch
+from services.chassis.batch import MAX_DATA, Batch, fitting
 from services.chassis.clock import Clock
 from services.chassis.inbox import Inbox, Outcome, mark
 from services.chassis.kafka import Producer
@@ -28,6 +29,7 @@ from services.chassis.unit_of_work import UnitOfWork
 from services.chassis.works import LONGEST_HEADER, Work, headers_of, id_of
 
 COLLECTION = "dead_letters"
+_LARGEST_PLAIN = 12 * 1024 * 1024
 _NUMBERS = frozenset({"ce_sequence", "ce_replyto"})
 _NUMBER = re.compile(rb"\d{1,18}")
 
@@ -42,6 +44,9 @@ def document(work: Work, *, service: str, at: datetime) -> Bson:
     """Return the stored form of a dead letter."""
     record = work.record
     headers = headers_of(record)
+    data = record.value or b""
+    # What Kafka carries compressed may be larger than what MongoDB takes.
+    is_zipped = len(data) > _LARGEST_PLAIN
     names = {name: value.decode("utf-8", "replace")[:LONGEST_HEADER] for name, value in headers}
     return {
         "_id": str(id_of(record.topic, record.partition, record.offset)),
@@ -57,7 +62,8 @@ def document(work: Work, *, service: str, at: datetime) -> Bson:
         "at": at,
         "redrives": 0,
         "headers": [[name, value] for name, value in headers],
-        "data": record.value or b"",
+        "data": zstandard.compress(data) if is_zipped else data,
+        "isZipped": is_zipped,
     }
 
 
@@ -170,6 +176,8 @@ class DeadLetters:
     async def get(self, id_: str) -> Bson | None:
         """Return one dead letter whole, or None."""
         found: Bson | None = await self._collection.find_one({"_id": id_})
+        if found is not None and found.get("isZipped"):
+            found["data"] = zstandard.decompress(found["data"])
         return found
 
     async def discard(self, id_: str) -> bool:
@@ -181,10 +189,13 @@ class DeadLetters:
         """Put the message back at the end of its order's line; says whether it was there.
 
         It travels under a new id derived from its own, because the old one is marked as handled.
+
+        :raises TooLarge: if no record of ours can carry it
         """
         found = await self.get(id_)
         if found is None:
             return False
+        fitting("a dead letter", found["data"])
         await self._producer.send([_revived(found, self._prefix, now)])
         await self._collection.delete_one({"_id": id_})
         return True

@@ -15,7 +15,7 @@ from services.api.entrypoints.query import Paging, query_of
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import ACCEPTED, NO_CONTENT, Response, model_response
 from services.api.entrypoints.routing import Route
-from services.chassis.kafka import MAX_MESSAGE
+from services.chassis.batch import TooLarge
 from services.chassis.mongo import Bson
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class DeadLetterPage(Model):
     page_size: int
 
 
-_AsItCame = Annotated[str, Field(max_length=2 * MAX_MESSAGE)]
+_AsItCame = Annotated[str, Field(max_length=2**31)]
 """Text of a record, which may be as long as Kafka lets it."""
 
 
@@ -121,7 +121,11 @@ async def redrive_dead_letter(request: Request, parts: Parts) -> Response:
     If it fails again, it comes back as a new dead letter.
     """
     id_ = request.parameters["id"]
-    if not await parts.dead_letters.redrive(id_, now=parts.clock.now()):
+    try:
+        was_there = await parts.dead_letters.redrive(id_, now=parts.clock.now())
+    except TooLarge as error:
+        raise refusal("too-large", "Kafka does not take it back; discard it.") from error
+    if not was_there:
         raise refusal("not-found")
     return model_response(Redriven(id=id_), ACCEPTED)
 
@@ -173,6 +177,6 @@ ROUTES: Final = (
         requires=OWNER,
         answer=Redriven,
         status=ACCEPTED,
-        problems=("not-found", *ONCE),
+        problems=("not-found", "too-large", *ONCE),
     ),
 )

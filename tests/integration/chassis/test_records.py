@@ -1,12 +1,15 @@
 """Whatever stands on a topic: what is no message dies without harm, and copies change nothing."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.message import derived
+from services.chassis.batch import TooLarge
+from services.chassis.dead_letters import DeadLetters
 from services.chassis.kafka import MAX_MESSAGE
 from services.chassis.mongo import Database
 from services.chassis.service import Service
@@ -117,6 +120,37 @@ class TestPoison:
         expected = [[name, value or b""] for name, value in its_headers.items()]
         assert letter["headers"] == expected
         await nothing_is_owed(mongo)
+
+    async def test_that_was_compressed_may_be_larger_than_a_document(
+        self,
+        settings: ChassisSettings,
+        wire: Wire,
+        mongo: Database,
+        service: Service,  # noqa: ARG002 - it has to run
+    ) -> None:
+        """Guards "too large" where Kafka's limit, which is for what is compressed, lets it in."""
+        name, body = a_counter(), b"x" * (17 * 2**20)
+        packing = AIOKafkaProducer(
+            **settings.kafka_arguments(), max_request_size=2**26, compression_type="gzip"
+        )
+        letters = DeadLetters(mongo, wire.producer, settings.topic_prefix)
+
+        async with running(packing):
+            found = await packing.send_and_wait(
+                settings.topic_prefix + toy.COMMANDS,
+                body,
+                partition=2,
+                headers=list(headers().items()),
+            )
+        await wire.send(Add(counter=name))
+
+        await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
+        id_ = (await dead_letter(mongo, partition=2, offset=found.offset))["_id"]
+        letter = await letters.get(id_)
+        assert letter is not None
+        assert letter["data"] == body
+        with pytest.raises(TooLarge):
+            await letters.redrive(id_, now=datetime.now(UTC))
 
     async def test_under_the_id_of_a_message_does_not_pass_for_it(
         self,
