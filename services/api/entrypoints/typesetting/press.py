@@ -15,7 +15,6 @@ class Press:
     """Sets documents, one after the other, with what the first of them loaded."""
 
     def __init__(self, templates: Path, fonts: Path | None) -> None:
-        self._templates = templates
         more: list[Path] = [fonts] if fonts else []
         self._compiler = typst.Compiler(
             root=templates,
@@ -25,12 +24,9 @@ class Press:
 
     def pdf(self, name: str, data: str, *, at: datetime) -> bytes:
         """Return the document of this name with this JSON."""
-        made = self._compiler.compile(
-            self._templates / f"{name}.typ",
-            format="pdf",
-            sys_inputs={"data": data},
-            timestamp=int(at.timestamp()),
-        )
+        # Other `sys_inputs` would have typst evaluate the templates and lay out everything anew.
+        source = f'#import "{name}.typ": document-of\n#document-of(json(bytes({_quoted(data)})))'
+        made = self._compiler.compile(source.encode(), format="pdf", timestamp=int(at.timestamp()))
         if not isinstance(made, bytes):
             raise TypeError("a PDF is one file")
         if len(data) > _LONG:
@@ -44,3 +40,9 @@ class Press:
         """
         for _ in range(_GENERATIONS):
             self._compiler.compile(b"", format="pdf")
+
+
+def _quoted(text: str) -> str:
+    """Return a text as typst writes one in its source."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
