@@ -36,6 +36,8 @@ from services.chassis.targets import Limits
 __all__ = ["Attempt", "Calls", "Gateway", "Limits", "Verdict"]
 
 POLL = 1.0
+SELDOM = 3.0
+SEVERAL = 10
 LONGEST_CALL = 120.0
 STOPS_WITHIN = 10.0
 
@@ -219,19 +221,24 @@ class Calls:
             log.warning("calls.lanes_lost", lanes=len(lost))
 
     async def _claim_now_and_then(self) -> None:
+        looks = 0
         while True:
             try:
-                async with asyncio.timeout(POLL):
+                # Nothing is due soon where nothing was for a while: an idle service costs less.
+                async with asyncio.timeout(POLL if looks < SEVERAL else SELDOM):
                     await self._lanes.drained.wait()
             except TimeoutError:
                 pass  # nothing has drained: time for the regular look
             self._lanes.drained.clear()
+            looks += 1
             try:
                 now = self._clock.now()
                 while self._lanes.count < MAX_HELD and await self._claim(now):
-                    continue
+                    looks = 0
             except PyMongoError as error:
                 log.warning("calls.not_claimed", error=type(error).__name__)
+            if self._lanes.count:
+                looks = 0
 
     async def _claim(self, now: datetime) -> bool:
         """Lease what is due and has its turn; says whether there may be more."""

@@ -22,6 +22,7 @@ from services.chassis.mongo import Database
 LEASE = timedelta(seconds=6)
 RENEW = 2.0
 POLL = 0.5
+FOLLOW = 4.0
 AT_ONCE = 500
 LATE = timedelta(seconds=10)
 THOROUGH = timedelta(minutes=1)
@@ -103,7 +104,7 @@ class Timers:
             except Exception:  # the deadlines of all others must not stop for one message
                 log.exception("timers.broke")
                 await asyncio.sleep(RENEW)
-            await asyncio.sleep(POLL if leading_until else RENEW)
+            await asyncio.sleep(POLL if leading_until else FOLLOW)
 
     async def _lead(self) -> bool:
         """Take or keep the lease, whose time is MongoDB's: clocks of processes may differ."""
