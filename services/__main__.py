@@ -27,7 +27,8 @@ COMMANDS: Final = (
 class _Commands(TyperGroup):
     """Finds each sub-command in the module of `services.commands` that has its name."""
 
-    # Any: the command classes are private to typer.
+    # Any, in each: the context and the commands of typer are of classes private to it; its
+    # signatures are taken over whole, with a context that nothing here needs.
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002
         return list(COMMANDS)
 

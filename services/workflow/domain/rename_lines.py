@@ -113,8 +113,12 @@ def _refuse_twins(
         raise Refused(problem("validation-failed", errors=faults))
 
 
-# Any: members are whatever their models say; what goes in comes out with other ids in it.
-def _renamed(value: Any, news: Mapping[str, str], done: dict[int, Any]) -> Any:  # noqa: ANN401
+# What goes in comes out with other ids in it.
+def _renamed(
+    value: Any,  # noqa: ANN401 - a member is whatever its model says
+    news: Mapping[str, str],
+    done: dict[int, Any],
+) -> Any:  # noqa: ANN401 - as the value
     """Return the value with the lines' new ids all the way down; what is one thing stays one."""
     if isinstance(value, list):
         return [_renamed(inner, news, done) for inner in value]
