@@ -9,6 +9,7 @@ from uuid import UUID
 from contracts.message import derived
 from contracts.messages.replies import left_out, partly
 from contracts.problems import FieldProblem, Problem, problem
+from contracts.search import Scope
 
 PUBLIC: Final = "nobody"
 """What a route requires that anybody may call (decided 13.1)."""
@@ -83,6 +84,11 @@ class Client:
     stores: frozenset[str] | None
     markets: frozenset[str] | None
     generation: int
+
+    @property
+    def scope(self) -> Scope:
+        """The orders it may find."""
+        return Scope(self.stores, self.markets)
 
     @property
     def is_unrestricted(self) -> bool:

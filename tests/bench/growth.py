@@ -6,7 +6,7 @@ from uuid import uuid4
 from pymongo import AsyncMongoClient
 
 from deploy.local.stack import Stack
-from services.api.queries.search.filters import INDEXES
+from services.api.queries.search.indexes import INDEXES
 from tests.bench.flow import Load, post
 from tests.bench.places import Place, Say, brokers, kontor, receiver
 

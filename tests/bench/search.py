@@ -18,7 +18,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 
-from services.api.queries.search.filters import INDEXES
+from services.api.queries.search.indexes import INDEXES
 from services.chassis.mongo import CODEC
 from tests.bench.machine import resident
 from tests.bench.orders import created, documents

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
+from contracts.search import Query
 from services.api.domain import Client
-from services.api.queries.search.filters import Query
 from services.chassis.mongo import Bson, Database
 
 AT_A_TIME: Final = 100

@@ -10,10 +10,11 @@ from pydantic_core import from_json, to_json
 
 from contracts.model import parse
 from contracts.order_search import OrderSearch
+from contracts.search import compiled
 from contracts.settings import DEFAULT
 from contracts.terms import LIVE
 from services.api.domain import Client
-from services.api.queries.search import Page, Searches, compiled, paged
+from services.api.queries.search import Page, Searches, paged
 from services.api.queries.search.facets import counting
 from services.api.queries.search.sorting import sorting
 from services.chassis.mongo import Database
@@ -343,7 +344,7 @@ class TestFilter:
         case: Case,
     ) -> None:
         search = parse(OrderSearch, to_json(case.search)).value
-        query = compiled(search, EVERYTHING, now=NOW, configuration=DEFAULT)
+        query = compiled(search, EVERYTHING.scope, now=NOW, configuration=DEFAULT)
         reads: list[list[Json]] = [
             paged(query, sorting(search, DEFAULT), Page(0, 20)),
             [{"$match": query.match}, {"$count": "n"}],
@@ -367,7 +368,7 @@ class TestFilter:
         case: Case,
     ) -> None:
         search = parse(OrderSearch, to_json(case.search)).value
-        query = compiled(search, EVERYTHING, now=NOW, configuration=DEFAULT)
+        query = compiled(search, EVERYTHING.scope, now=NOW, configuration=DEFAULT)
 
         plan = await explained(database, [{"$match": query.match}])
 
@@ -386,7 +387,7 @@ class TestFilter:
         direction: str,
     ) -> None:
         search = OrderSearch.model_validate({"sort_order": sort_order + direction})
-        query = compiled(search, EVERYTHING, now=NOW, configuration=DEFAULT)
+        query = compiled(search, EVERYTHING.scope, now=NOW, configuration=DEFAULT)
         pipeline = paged(query, sorting(search, DEFAULT), Page(0, 20))
 
         plan = await explained(database, pipeline)
@@ -398,7 +399,7 @@ class TestFilter:
         searches: Searches,  # noqa: ARG002 - it has made the indexes
         database: Database,
     ) -> None:
-        query = compiled(OrderSearch(), EVERYTHING, now=NOW, configuration=DEFAULT)
+        query = compiled(OrderSearch(), EVERYTHING.scope, now=NOW, configuration=DEFAULT)
 
         plan = str(await explained(database, counting(query.counted, [])))
 

@@ -9,18 +9,19 @@ from typing import Final
 from bson import Timestamp
 
 from contracts.order_search import Facet, OrderFilter, OrderScroll
+from contracts.search import Query, compiled
 from contracts.settings import Configuration
 from contracts.terms import FACETS
 from services.api.domain import Client
 from services.api.queries.search.deltas import Delta, Deltas
 from services.api.queries.search.facets import counting, facets, total_of, values_in
-from services.api.queries.search.filters import INDEXES, Query, compiled
+from services.api.queries.search.indexes import INDEXES
 from services.api.queries.search.reading import Reader, TooOld, bodies
 from services.api.queries.search.scrolls import OpenScrolls, Scroll, Seal, TooLong, TooMany
 from services.api.queries.search.sorting import Sorting, sorting
 from services.chassis.mongo import Bson, Database
 
-__all__ = ["Found", "Page", "Scrolled", "Searches", "TooLong", "TooMany", "compiled", "paged"]
+__all__ = ["Found", "Page", "Scrolled", "Searches", "TooLong", "TooMany", "paged"]
 
 _FOUND: Final = "found"
 _TOTAL: Final = "total"
@@ -103,7 +104,7 @@ class Searches:
         self, search: OrderFilter, client: Client, *, now: datetime, configuration: Configuration
     ) -> int:
         """Return how many orders fit."""
-        query = compiled(search, client, now=now, configuration=configuration)
+        query = compiled(search, client.scope, now=now, configuration=configuration)
         return await self._reader.count(query.match)
 
     async def query(
@@ -112,7 +113,7 @@ class Searches:
         """Return the query of the orders that fit, for who reads all of them themselves."""
         if search.modified_from is not None:
             await self._deltas.announce(now)
-        return compiled(search, client, now=now, configuration=configuration, until=now)
+        return compiled(search, client.scope, now=now, configuration=configuration, until=now)
 
     async def scroll(
         self,
@@ -166,7 +167,7 @@ class Searches:
         configuration: Configuration,
     ) -> Found:
         until, at = (now, None) if delta is None else (delta.until, delta.at)
-        query = compiled(search, client, now=now, configuration=configuration, until=until)
+        query = compiled(search, client.scope, now=now, configuration=configuration, until=until)
         order = sorting(search, configuration)
         properties = configuration.order_settings.facet_properties
         values: list[Bson] = []
@@ -227,7 +228,7 @@ class Searches:
     @staticmethod
     def _compiled(scroll: Scroll, client: Client, configuration: Configuration) -> Query:
         search, begun = scroll.search, scroll.begun
-        return compiled(search, client, now=begun, configuration=configuration, until=begun)
+        return compiled(search, client.scope, now=begun, configuration=configuration, until=begun)
 
 
 def paged(

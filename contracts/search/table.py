@@ -14,10 +14,10 @@ from contracts import terms
 from contracts.note import PropertyItem
 from contracts.order_search import OrderFilter
 from contracts.payment import PaymentStatus, TransactionType
-from contracts.terms import APART, GROUPS, KEYS, name_term, pair, term
-from services.api.queries.search.conditions import (
+from contracts.search.conditions import (
     NOTHING,
     Asked,
+    Bson,
     Filter,
     any_of,
     at_some_time,
@@ -29,7 +29,7 @@ from services.api.queries.search.conditions import (
     none_of,
     within,
 )
-from services.chassis.mongo import Bson
+from contracts.terms import APART, GROUPS, KEYS, name_term, pair, term
 
 _LONGEST_NAME: Final = 500
 """Characters of a name that are looked for; MongoDB takes no pattern of any length."""

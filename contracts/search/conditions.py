@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from contracts.settings import Configuration
 from contracts.terms import KEYS, moment_term, name_term, term
-from services.chassis.mongo import Bson
+
+# A document as the driver takes it: names and whatever BSON can hold.
+Bson = dict[str, Any]
 
 NOTHING: Final[Bson] = {"_id": {"$in": []}}
 

@@ -1,11 +1,4 @@
-"""The one compiler of searches: what a client asks for, within its scope, in MongoDB's words.
-
-Lists, counts, searches, a customer's orders, custom properties, scrolls and exports all come here.
-The filters of webhook endpoints do not: they are asked of one event at a time, without a database,
-about four words that every event has beside its order (type, status, store, market). To compare
-terms instead, the webhooks service would have to make them of the whole order, for more code and
-time than the four comparisons in its `wants` take.
-"""
+"""A search and a scope become one query."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,50 +6,33 @@ from datetime import datetime
 from itertools import product
 from typing import Final
 
-from pymongo import IndexModel
-
 from contracts import terms
 from contracts.fields import LONGEST_LIST
 from contracts.note import PropertyItem
 from contracts.order_search import OrderFilter
+from contracts.search.conditions import Asked, Bson, any_of, every, having, picks
+from contracts.search.table import FILTERS, NARROW, RANGES, TOGETHER, modified, payments, said
 from contracts.settings import Configuration
 from contracts.terms import APART, GROUPS, KEYS, LIVE, name_term, pair
-from services.api.domain import Client
-from services.api.queries.search.conditions import (
-    Asked,
-    any_of,
-    every,
-    having,
-    picks,
-)
-from services.api.queries.search.table import (
-    FILTERS,
-    NARROW,
-    RANGES,
-    TOGETHER,
-    modified,
-    payments,
-    said,
-)
-from services.chassis.mongo import Bson
-
-INDEXES: Final = (
-    # A group from its newest order on, so that a page of it is read without sorting it.
-    IndexModel([(GROUPS, 1), ("order.created", -1), ("_id", -1)]),
-    IndexModel([(KEYS, 1)]),
-    # What changed lately; and `late`, which few orders have (services/decisions/0008).
-    IndexModel([("order.modified", -1), ("_id", -1)]),
-    IndexModel([(terms.LATE, 1)], sparse=True),
-    # Any part of a customer's name: all names are looked through, but not the orders.
-    IndexModel([(terms.NAME, 1), ("_id", 1)]),
-    # The facets of all orders, which are counted without reading one of them.
-    IndexModel([(terms.FACETS, 1)]),
-)
-"""What the filters below and the sort orders need; `secretKeyHash` has an index of its own."""
 
 _IN_ONE_INDEX: Final = frozenset({GROUPS, "order.created"})
+"""What the index of the groups knows of an order."""
 _DELETED: Final = "deleted"
 _ALL: Final[Bson] = {GROUPS: LIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The stores and markets, in lower case, whose orders alone may be found; None is all of them.
+
+    What names none of one finds nothing (decided 13.4).
+    """
+
+    stores: frozenset[str] | None = None
+    markets: frozenset[str] | None = None
+
+
+EVERYTHING: Final = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +55,19 @@ class Query:
 
 def compiled(
     search: OrderFilter,
-    client: Client,
+    scope: Scope,
     *,
     now: datetime,
     configuration: Configuration,
     until: datetime | None = None,
 ) -> Query:
-    """Return the orders that this search finds for this client.
+    """Return the orders that this search finds within this scope.
 
     :param until: orders that changed after it are left out, where `modifiedFrom` is given
     """
     spaces = _spaces(search)
     asked = Asked(spaces, now, configuration)
-    conditions = [*_scope(client, asked), *_conditions(search, asked, until)]
+    conditions = [*_within(scope, asked), *_conditions(search, asked, until)]
     live = having(GROUPS, [LIVE], asked)
     found_by_group = any(picks(one, GROUPS) for one in conditions)
     found_by_term = found_by_group or any(picks(one, KEYS) for one in conditions)
@@ -110,12 +86,12 @@ def compiled(
     )
 
 
-def _scope(client: Client, asked: Asked) -> Iterator[Bson]:
-    """Yield what keeps the client within its stores and markets (decided 13.4)."""
-    if client.stores is not None:
-        yield any_of(GROUPS, terms.STORE, name_term)(sorted(client.stores), asked)
-    if client.markets is not None:
-        yield any_of(GROUPS, terms.MARKET, name_term)(sorted(client.markets), asked)
+def _within(scope: Scope, asked: Asked) -> Iterator[Bson]:
+    """Yield what keeps to the scope's stores and markets."""
+    if scope.stores is not None:
+        yield any_of(GROUPS, terms.STORE, name_term)(sorted(scope.stores), asked)
+    if scope.markets is not None:
+        yield any_of(GROUPS, terms.MARKET, name_term)(sorted(scope.markets), asked)
 
 
 def _conditions(search: OrderFilter, asked: Asked, until: datetime | None) -> Iterator[Bson]:
