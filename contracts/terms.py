@@ -11,6 +11,7 @@ begins with `HIDDEN`, so that no search meets it that does not ask for it (domai
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -121,6 +122,23 @@ def name_term(kind: str, value: str) -> str:
 def pair(first: str, second: str) -> str:
     """Return the value of a term that stands for two."""
     return f"{first}{APART}{second}"
+
+
+def main_groups(
+    store: str | None, market: str | None, status: str | None, order_type: str | None
+) -> Iterator[str]:
+    """Yield the groups that follow from what an event, too, tells of its order."""
+    yield LIVE
+    if store is not None:
+        yield name_term(STORE, store)
+    if market is not None:
+        yield name_term(MARKET, market)
+    if status is not None:
+        yield name_term(STATUS, status)
+        if store is not None:
+            yield name_term(STORE_AND_STATUS, pair(store, status))
+    if order_type is not None:
+        yield name_term(ORDER_TYPE, order_type)
 
 
 def moment_term(kind: str, at: datetime) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from contracts.settings import Configuration
-from contracts.terms import KEYS, moment_term, name_term, term
+from contracts.terms import GROUPS, KEYS, moment_term, name_term, term
 
 # A document as the driver takes it: names and whatever BSON can hold.
 Bson = dict[str, Any]
@@ -72,6 +72,36 @@ def picks(condition: Bson, where: str) -> bool:
         return all(picks(one, where) for one in condition["$or"])
     found = condition.get(where)
     return found is not None and not (isinstance(found, dict) and "$nin" in found)
+
+
+def fits(condition: Bson, groups: frozenset[str]) -> bool:
+    """Say whether an order in these groups fits a condition, as MongoDB would.
+
+    :raises ValueError: if that depends on more than groups
+    """
+    for word, wanted in condition.items():
+        if word == GROUPS:
+            found = _is_among(wanted, groups)
+        elif word == "$and":
+            found = all(fits(one, groups) for one in wanted)
+        elif word == "$or":
+            found = any(fits(one, groups) for one in wanted)
+        else:
+            raise ValueError(f"an order's groups do not tell its {word}")
+        if not found:
+            return False
+    return True
+
+
+def _is_among(wanted: str | Bson, groups: frozenset[str]) -> bool:
+    if isinstance(wanted, str):
+        return wanted in groups
+    for operator, names in wanted.items():
+        if operator not in {"$in", "$nin"}:
+            raise ValueError(f"groups are not compared by {operator}")
+        if groups.isdisjoint(names) is (operator == "$in"):
+            return False
+    return True
 
 
 # -- ways to filter --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """An endpoint: what is known of it, how it comes and goes, and what it wants to hear of."""
 
-from datetime import datetime
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from typing import ClassVar, Final
 
 from pydantic import Field
@@ -11,13 +11,18 @@ from contracts.messages.webhooks import (
     CreateWebhookEndpoint,
     EndpointAnswer,
     EndpointDisabled,
-    EndpointFilters,
     EndpointSettings,
 )
+from contracts.order_search import OrderFilter
 from contracts.problems import FieldProblem, problem
+from contracts.search import EVERYTHING, Bson, compiled, fits
+from contracts.settings import DEFAULT
+from contracts.terms import GROUPS, HIDDEN, main_groups
 from services.chassis.document import Document
 from services.chassis.outcomes import Ignore, Refused
 from services.webhooks.domain.signature import public_key
+
+_Words = tuple[str, ...]
 
 GONE: Final = "the endpoint answered 410 Gone"
 
@@ -65,6 +70,12 @@ class Heard(Message):
         if self.order_id is not None:
             return f"order:{self.order_id}"
         return f"stock:{self.sku}@{self.warehouse_code}"
+
+    @cached_property
+    def groups(self) -> frozenset[str]:
+        """By what filters find its order: a deleted one like any other, unlike in searches."""
+        found = list(main_groups(self.store_id, self.market, self.status, self.sub_class_name))
+        return frozenset([*found, *(HIDDEN + one for one in found)])
 
 
 def create(
@@ -156,17 +167,12 @@ def wants(endpoint: WebhookEndpoint, type_: str, event: Heard) -> bool:
     if not endpoint.is_open or not _names(settings.event_types, type_):
         return False
     filters = settings.filters
-    if event.order_id is None or filters == _NO_FILTERS:
-        return True
-    return (
-        _lets_through(filters.order_types, event.sub_class_name)
-        and _lets_through(filters.statuses, event.status)
-        and _lets_through(filters.stores, event.store_id)
-        and _lets_through(filters.markets, event.market)
-    )
+    condition = _condition(filters.order_types, filters.statuses, filters.stores, filters.markets)
+    return event.order_id is None or condition is None or fits(condition, event.groups)
 
 
-_NO_FILTERS: Final = EndpointFilters()
+_NOBODY: Final[Bson] = {GROUPS: {"$in": []}}
+_ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=4096)
@@ -174,8 +180,26 @@ def _names(patterns: tuple[str, ...], type_: str) -> bool:
     return any(known in patterns for known in ("*", type_, type_.partition(".")[0] + ".*"))
 
 
+# By words and not by `EndpointFilters`, which take longer to be compared than orders to be judged.
 @lru_cache(maxsize=65_536)
-def _lets_through(words: tuple[str, ...], value: str | None) -> bool:
-    if not words:
-        return True
-    return value is not None and value.casefold() in {word.casefold() for word in words}
+def _condition(
+    order_types: _Words, statuses: _Words, stores: _Words, markets: _Words
+) -> Bson | None:
+    """Return what an order has to fit, None if anything may come.
+
+    The filters are a search, but blank words alone, which restrict no search, fit no order.
+    """
+    given = [words for words in (order_types, statuses, stores, markets) if words]
+    if not given:
+        return None
+    if not all("".join(words).strip() for words in given):
+        return _NOBODY
+    # Not validated: of what is stored already there may be more than a search may ask for.
+    search = OrderFilter.model_construct(
+        order_types=list(order_types),
+        selected_statuses=list(statuses),
+        selected_stores=list(stores),
+        selected_markets=list(markets),
+    )
+    # Neither the time nor the settings have a say in these.
+    return compiled(search, EVERYTHING, now=_ANY_TIME, configuration=DEFAULT).match

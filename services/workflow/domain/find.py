@@ -17,7 +17,7 @@ from contracts.order import Order, OrderForm
 from contracts.order_line import OrderLine
 from contracts.payment import Payment
 from contracts.shipment import Shipment
-from contracts.terms import APART, moment_term, name_term, pair, term, words
+from contracts.terms import APART, main_groups, moment_term, name_term, pair, term, words
 
 MOST_WORDS: Final = 500
 """Words of an order that are kept; those of later lines are left out."""
@@ -96,14 +96,7 @@ def inventory_state(form: OrderForm) -> str:
 
 
 def _groups(order: Order, form: OrderForm) -> Iterator[str]:
-    yield terms.LIVE
-    yield name_term(terms.STORE, order.store_id)
-    yield name_term(terms.MARKET, order.market_id)
-    if order.status is not None:
-        yield name_term(terms.STATUS, order.status)
-        yield name_term(terms.STORE_AND_STATUS, pair(order.store_id, order.status))
-    if order.order_type is not None:
-        yield name_term(terms.ORDER_TYPE, order.order_type)
+    yield from main_groups(order.store_id, order.market_id, order.status, order.order_type)
     if order.sales_channel is not None:
         yield name_term(terms.CHANNEL, order.sales_channel)
     for tag in order.tags or ():

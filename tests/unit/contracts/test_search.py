@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.note import PropertyItem
 from contracts.order_search import OrderFilter
-from contracts.search import EVERYTHING, Scope, compiled
+from contracts.search import EVERYTHING, Scope, compiled, fits
 from contracts.search.table import FILTERS, RANGES
 from contracts.settings import DEFAULT
 
@@ -134,3 +134,39 @@ class TestSearch:
         members = OrderFilter.model_fields
 
         assert member in members or {f"{member}_from", f"{member}_to"} <= members.keys()
+
+
+class TestFits:
+    @pytest.mark.parametrize(
+        ("condition", "is_met"),
+        [
+            ({}, True),
+            ({"groups": "a"}, True),
+            ({"groups": "x"}, False),
+            ({"groups": {"$in": ["x", "b"]}}, True),
+            ({"groups": {"$in": ["x", "y"]}}, False),
+            ({"groups": {"$in": []}}, False),
+            ({"groups": {"$nin": ["x"]}}, True),
+            ({"groups": {"$nin": ["x", "b"]}}, False),
+            ({"groups": {"$in": ["a"], "$nin": ["b"]}}, False),
+            ({"$and": [{"groups": "a"}, {"groups": "b"}]}, True),
+            ({"$and": [{"groups": "a"}, {"groups": "x"}]}, False),
+            ({"$or": [{"groups": "x"}, {"groups": "b"}]}, True),
+            ({"$or": [{"groups": "x"}, {"groups": "y"}]}, False),
+        ],
+    )
+    def test_compares_groups(self, condition: dict[str, Any], *, is_met: bool) -> None:
+        assert fits(condition, frozenset({"a", "b"})) is is_met
+
+    @pytest.mark.parametrize(
+        "search", [{"email": "a@b"}, {"created_to": NOW}, {"search_text": "a"}, {"secret_key": "s"}]
+    )
+    def test_refuses_to_judge_by_more_than_groups(self, search: dict[str, Any]) -> None:
+        condition = match(OrderFilter.model_validate(search))
+
+        with pytest.raises(ValueError, match="do not tell"):
+            fits(condition, frozenset({"#live"}))
+
+    def test_refuses_to_compare_in_other_ways(self) -> None:
+        with pytest.raises(ValueError, match="not compared by"):
+            fits({"groups": {"$regex": "^a"}}, frozenset({"a"}))

@@ -21,6 +21,16 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
+WORDS = st.text(min_size=1, max_size=3) | st.sampled_from(
+    [
+        *("Oslo", "OSLO", "Straße", "STRASSE", "New", "Deleted", "DELETED"),
+        *(" ", "~", "a", "b", "a\x1fb", "long" * 60, "long" * 61),
+    ]
+)
+# Orders leave out what is blank.
+VALUES = st.none() | WORDS.filter(str.strip)
+
+
 def a_command(**settings: object) -> CreateWebhookEndpoint:
     return CreateWebhookEndpoint(
         endpoint_id="e",
@@ -45,6 +55,13 @@ def an_event(**members: object) -> Heard:
         "market": "NOR",
     }
     return Heard.model_validate(given_members | members)
+
+
+def is_named(value: str | None, words: list[str]) -> bool:
+    """The plain meaning of a filter."""
+    return not words or (
+        value is not None and value.casefold() in {word.casefold() for word in words}
+    )
 
 
 class TestWants:
@@ -87,6 +104,59 @@ class TestWants:
         assert wants(endpoint, "order.created", an_event(**{member: word}))
         assert not wants(endpoint, "order.created", an_event(**{member: "something else"}))
         assert not wants(endpoint, "order.created", an_event(**{member: None}))
+
+    @given(
+        stores=st.lists(WORDS, max_size=20),
+        statuses=st.lists(WORDS, max_size=20),
+        markets=st.lists(WORDS, max_size=3),
+        order_types=st.lists(WORDS, max_size=3),
+        event=st.builds(
+            an_event, store_id=VALUES, status=VALUES, market=VALUES, sub_class_name=VALUES
+        ),
+    )
+    def test_takes_what_every_filter_that_has_words_names(
+        self,
+        stores: list[str],
+        statuses: list[str],
+        markets: list[str],
+        order_types: list[str],
+        event: Heard,
+    ) -> None:
+        filters = {
+            "stores": stores,
+            "statuses": statuses,
+            "markets": markets,
+            "order_types": order_types,
+        }
+
+        wanted = wants(an_endpoint(filters=filters), "order.created", event)
+
+        assert wanted is (
+            is_named(event.store_id, stores)
+            and is_named(event.status, statuses)
+            and is_named(event.market, markets)
+            and is_named(event.sub_class_name, order_types)
+        )
+
+    def test_takes_the_events_of_deleted_orders_like_any_other(self) -> None:
+        event = an_event(status="Deleted")
+
+        assert wants(an_endpoint(filters={"stores": ["oslo"]}), "order.deleted", event)
+        assert wants(an_endpoint(filters={"statuses": ["deleted"]}), "order.deleted", event)
+        assert wants(an_endpoint(filters={"statuses": ["New", "deleted"]}), "order.deleted", event)
+        assert not wants(an_endpoint(filters={"statuses": ["New"]}), "order.deleted", event)
+        assert not wants(an_endpoint(filters={"stores": ["Bergen"]}), "order.deleted", event)
+
+    def test_takes_no_order_for_blank_words_alone(self) -> None:
+        endpoint = an_endpoint(filters={"stores": ["Oslo"], "markets": [" ", ""]})
+
+        assert not wants(endpoint, "order.created", an_event())
+
+    def test_takes_filters_of_more_words_than_may_be_asked_for_now(self) -> None:
+        endpoint = an_endpoint(filters={"stores": [f"S{at}" for at in range(300)]})
+
+        assert wants(endpoint, "order.created", an_event(store_id="s299"))
+        assert not wants(endpoint, "order.created", an_event(store_id="s300"))
 
     def test_lets_stock_pass_the_filters_that_are_about_orders(self) -> None:
         endpoint = an_endpoint(filters={"stores": ["Oslo"]})
