@@ -165,9 +165,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
     async def read(self, kafka: AIOKafkaConsumer) -> Records:
         """Wait until there are records, and return at most a batch of them.
 
-        After a batch of several, more of them may gather first (see `gather`).
+        After a batch of several that was not full, more may gather first (see `gather`).
         """
-        if self._gather and self._count >= SEVERAL:
+        if self._gather and SEVERAL <= self._count < MAX_BATCH:
             await asyncio.sleep(self._gather)
         found = await kafka.getmany(timeout_ms=_PATIENCE, max_records=MAX_BATCH)
         self._kafka = kafka

@@ -11,6 +11,10 @@ from collections.abc import Awaitable
 
 from pydantic_core import to_json
 
+COLLECT_EVERY = 5.0
+WORTH_COLLECTING = 5_000
+MOST_ALLOCATED = 500_000
+"""Objects after which garbage is looked for at once, whatever goes on."""
 LARGE = 1024 * 1024
 _M_MMAP_THRESHOLD = -3  # malloc.h
 
@@ -34,13 +38,25 @@ def give_large_blocks_back() -> None:
 
 
 def settle_garbage_collector() -> None:
-    """Freeze what start-up allocated: it cut the p99 from 23 to 6 ms.
+    """Freeze what start-up allocated, and look for garbage now and then, not while there is work.
 
-    A batch keeps tens of thousands of objects until it ends, which are no garbage.
+    Freezing cut the p99 from 23 to 6 ms. A batch keeps tens of thousands of objects until it ends,
+    which are no garbage: to look through them whenever so many were made took 7 % of an order. Only
+    what refers to itself is found by looking, and there is little of it.
+
+    Call it in the event loop, as long as which it lasts.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(MOST_ALLOCATED, 50, 100)
+    _collect_now_and_then(asyncio.get_running_loop())
+
+
+def _collect_now_and_then(loop: asyncio.AbstractEventLoop) -> None:
+    allocated, *_ = gc.get_count()
+    if allocated > WORTH_COLLECTING:
+        gc.collect()
+    loop.call_later(COLLECT_EVERY, _collect_now_and_then, loop)
 
 
 def told_to_stop() -> asyncio.Event:
