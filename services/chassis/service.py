@@ -11,6 +11,7 @@ import structlog
 from services.chassis import health, logging
 from services.chassis.broker import broker, subscribe
 from services.chassis.calls import Calls, Gateway
+from services.chassis.chain import Chain, MissingLink
 from services.chassis.clock import Clock
 from services.chassis.configuration import Watched
 from services.chassis.consumer import Consumer, Table
@@ -59,6 +60,7 @@ class Service:
         prepare: Prepare = _nothing_to_prepare,
         release: Release = _nothing_to_release,
         after_commit: AfterCommit | None = None,
+        missing_link: MissingLink | None = None,
         clock: Clock | None = None,
         retry_delays: Sequence[float] = RETRY_DELAYS,
         gather: float = 0,
@@ -82,6 +84,13 @@ class Service:
             gateways=gateways,
             database=self.database,
             inbox=self.inbox,
+            producer=self.producer,
+            clock=self.clock,
+            configuration=lambda: self.watched.current,
+        )
+        self.chain = missing_link and Chain(
+            missing_link,
+            database=self.database,
             producer=self.producer,
             clock=self.clock,
             configuration=lambda: self.watched.current,
@@ -138,11 +147,15 @@ class Service:
         self.consumer.start()
         self.calls.start(self.store)
         self.timers.start()
+        if self.chain is not None:
+            self.chain.start()
         await self._broker.start()
         log.info("service.started")
 
     async def stop(self) -> None:
         """Finish what is in hand, commit, disconnect."""
+        if self.chain is not None:
+            await self.chain.stop()
         await self.consumer.stop()
         try:
             async with asyncio.timeout(STOPS_WITHIN):
