@@ -168,12 +168,21 @@ class OrderAutomation(Setting):
 
 
 class OrderAutomationSettings(Setting):
-    """The automations, and how much they do at a time."""
+    """The automations, and how much they do at a time (S2, order automation).
+
+    They act while the scheduled task OrderAutomation is configured and active.
+    """
 
     order_automations: TupleOf[OrderAutomation] = ()
     back_in_stock_batch_size: _Count = 100
+    """Orders whose stock is looked up at a time, at most 500."""
     max_orders_to_process_per_run: _Count = 1000
+    """Orders that are looked at in a run, whatever comes of it; the next goes on behind them."""
     inventory_change_threshold: _Count = 1
+    """Kept, and acted on by nothing: an automation looks at the stock that there is, and not at how
+    it changed."""
+    automation_interval_seconds: _Count = 30
+    """From the end of a run to the next, unless the scheduled task has an interval of its own."""
 
 
 class OmneoSettings(Setting):
@@ -320,7 +329,6 @@ class OrderSettings(Setting):
     version_retention_days: Annotated[Whole, Field(ge=FEWEST_KEPT_DAYS)] | None = None
     """How long versions of orders, and with them their event log, are kept at least; absent means
     for ever. It holds for versions made from then on; some go up to a week later."""
-    automation_interval_seconds: _Count = 30
     omneo: OmneoSettings = OmneoSettings()
 
     def orders_kept_days(self) -> int | None:

@@ -10,6 +10,7 @@ from contracts.messages.orders import (
     AddOrderLineProperties,
     AddOrderLines,
     AddPayments,
+    AutomateOrder,
     CancelOrderLine,
     CancelOrderLines,
     ChangeCommand,
@@ -25,6 +26,7 @@ from contracts.messages.orders import (
     PlaceOrder,
     PutPayments,
     ReplaceOrder,
+    RunAutomations,
     RunTimedOut,
     StepFinished,
     UpdateOrder,
@@ -40,6 +42,7 @@ from services.workflow import handlers
 from services.workflow.domain.add_comment import add_comment
 from services.workflow.domain.add_lines import add_lines
 from services.workflow.domain.add_payments import add_payments
+from services.workflow.domain.automation_runs import RUNS, AutomationRuns, Look, Looked
 from services.workflow.domain.cancel_line import cancel_line, cancel_lines
 from services.workflow.domain.changing import Rule
 from services.workflow.domain.delete_order import delete_order
@@ -53,8 +56,9 @@ from services.workflow.domain.rename_lines import rename_lines
 from services.workflow.domain.update import replace_order, update
 from services.workflow.domain.update_status import update_status
 from services.workflow.domain.validate import ValidationCall
-from services.workflow.gateways import CONCURRENCY, Validator
+from services.workflow.gateways import CONCURRENCY, Automations, Validator
 from services.workflow.handlers import changing, validating
+from services.workflow.handlers.automate import AUTOMATION
 from services.workflow.handlers.validate import VALIDATION
 
 
@@ -64,6 +68,10 @@ def _order(message: OrderMessage) -> Loads:
 
 def _all_orders(command: ImportOrders) -> Loads:
     return [(OrderDocument, order.id) for order in command.orders]
+
+
+def _runs(_: RunAutomations | Look) -> Loads:
+    return [(AutomationRuns, RUNS)]
 
 
 def _numbered(command: PlaceNumberedOrder) -> Loads:
@@ -120,6 +128,9 @@ TABLE: Mapping[type[Message], Route[Any]] = {
         handlers.order_validated({kind.type: (kind, rule) for kind, rule in CHANGES.items()}),
         _order,
     ),
+    # What happens by itself.
+    RunAutomations: Route(RunAutomations, handlers.run_automations, _runs),
+    AutomateOrder: Route(AutomateOrder, handlers.automate_order, _order),
     # What changes nothing of the order.
     WriteLog: Route(WriteLog, handlers.write_log, _order),
     # The end of an order.
@@ -127,12 +138,23 @@ TABLE: Mapping[type[Message], Route[Any]] = {
 }
 
 
-def gateway(validator: Validator) -> Gateway[ValidationCall, Order | Problem]:
-    """Return the one kind of call: about an order, in lanes by order, with limits by connector."""
+def validation(validator: Validator) -> Gateway[ValidationCall, Order | Problem]:
+    """Return the call about an order's change, in lanes by order, with limits by connector."""
     return Gateway(
         kind=VALIDATION,
         request=ValidationCall,
         call=validator.validate,
         record=handlers.record_answer,
         limits=lambda _: Limits(concurrency=CONCURRENCY),
+    )
+
+
+def automation(automations: Automations) -> Gateway[Look, Looked]:
+    """Return the call that looks for the orders of automations; there is one lane of them."""
+    return Gateway(
+        kind=AUTOMATION,
+        request=Look,
+        call=automations.look,
+        record=handlers.record_look,
+        loads=_runs,
     )

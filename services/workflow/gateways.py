@@ -1,19 +1,25 @@
-"""The order validator, over HTTP (S2, order validation)."""
+"""The order validator, over HTTP (S2, order validation); what automations look at, in MongoDB."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic_core import from_json
 
+from contracts.messages.orders import AutomateOrder
 from contracts.model import Invalid, parse
 from contracts.order import Order
 from contracts.problems import Problem, problem
-from contracts.settings import Configuration, Connector
+from contracts.settings import Configuration, Connector, OrderAutomation
 from services.chassis.calls import Attempt
 from services.chassis.clock import Clock
 from services.chassis.http import Answer, CallFailed, Outbound
+from services.chassis.mongo import Database
+from services.workflow.domain.automate import BACK_IN_STOCK, back_in_stock, concerns, needs
+from services.workflow.domain.automation_runs import Look, Looked, Position, from_here, page_size
+from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.validate import ValidationCall, unavailable
+from services.workflow.queries import available, orders_behind
 
 CONCURRENCY: Final = 32
 LONGEST_ANSWER: Final = 4 * 1024 * 1024
@@ -26,6 +32,7 @@ _DONE: Final = range(200, 300)
 _REFUSED: Final = range(400, 500)
 _ABOUT_US: Final = frozenset({401, 403, 404, 405, 407, 408, 429})
 """Answers that are about the asking and say nothing of the order."""
+_LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LONGEST_REASON: Final = 500
 _REASONS: Final = ("detail", "reason", "message", "title")
 
@@ -99,3 +106,55 @@ def _reason(body: bytes) -> str | None:
     reasons = (said.get(name) for name in _REASONS)
     found = next((one for one in reasons if isinstance(one, str) and one), None)
     return found and found[:_LONGEST_REASON]
+
+
+class Automations:
+    """Looks which orders automations concern; what it asks is our own database."""
+
+    def __init__(
+        self,
+        database: Callable[[], Database],
+        *,
+        clock: Clock,
+        configuration: Callable[[], Configuration],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._configuration = configuration
+
+    async def look(self, look: Look, _: Attempt) -> Looked:
+        """Return what the next candidates come to; those of an automation that has none are none.
+
+        A look that is repeated may find others: only what is recorded of it counts.
+        """
+        configuration, now = self._configuration(), self._clock.now()
+        for automation, position in from_here(look.position, configuration):
+            found = await orders_behind(
+                self._database(),
+                automation,
+                position,
+                most=page_size(automation, look, configuration),
+                now=now,
+                configuration=configuration,
+            )
+            if found:
+                concerned = [one for one in found if concerns(automation, one, configuration)]
+                if automation.condition == BACK_IN_STOCK:
+                    concerned = await self._in_stock(concerned)
+                return Looked(
+                    [AutomateOrder(order_id=one.id, automation=automation) for one in concerned],
+                    seen=len(found),
+                    position=_behind(automation, found[-1].order),
+                )
+        return Looked()
+
+    async def _in_stock(self, documents: Sequence[OrderDocument]) -> list[OrderDocument]:
+        orders = [one.order for one in documents]
+        records = {record for order in orders for record in needs(order)}
+        stock = await available(self._database(), records)
+        there = {order.id for order in back_in_stock(orders, stock)}
+        return [one for one in documents if one.id in there]
+
+
+def _behind(automation: OrderAutomation, last: Order) -> Position:
+    return Position(automation=automation, created=last.created or _LONG_AGO, order_id=last.id)

@@ -1,4 +1,4 @@
-"""The indexes behind the reads of orders that are more than get-by-id, and what removes versions.
+"""The reads of orders that are more than get-by-id, their indexes, and what removes versions.
 
 MongoDB builds an index beside the writes of a live collection, and one that is there is left alone;
 one that is sparse costs an order nothing that lacks the member.
@@ -6,13 +6,19 @@ one that is sparse costs an order nothing that lacks the member.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from pymongo import UpdateOne
 
+from contracts.messages.orders import RunAutomations
+from contracts.search import EVERYTHING, compiled
+from contracts.settings import Configuration, OrderAutomation
 from contracts.stored import order_model
 from contracts.terms import GROUPS, LATE
 from services.chassis.mongo import Bson, Database
+from services.workflow.domain.automate import candidates, pace
+from services.workflow.domain.automation_runs import RUNS, AutomationRuns, Position, missing
 from services.workflow.domain.find import found_by
 from services.workflow.domain.order import OrderDocument, VersionDocument
 
@@ -72,3 +78,56 @@ async def mark_late(database: Database, ids: Collection[str], since: datetime | 
             return
         # The mark became visible after its time too: was there another read in between?
         read = {"read": {"$gte": late}}
+
+
+# -- automations -----------------------------------------------------------------------------------
+
+
+async def missing_run(
+    database: Database, now: datetime, configuration: Configuration
+) -> RunAutomations | None:
+    """Return the message of the run of automations that should have begun by now, if there is."""
+    interval = pace(configuration)
+    if interval is None:
+        return None  # most systems have no automations, and this is asked all day
+    stored = await database[AutomationRuns.collection].find_one({"_id": RUNS})
+    runs = AutomationRuns.model_validate(stored) if stored is not None else None
+    return missing(runs, interval=interval, now=now)
+
+
+async def orders_behind(  # noqa: PLR0913 - what a search may know is handed to it
+    database: Database,
+    automation: OrderAutomation,
+    position: Position | None,
+    *,
+    most: int,
+    now: datetime,
+    configuration: Configuration,
+) -> list[OrderDocument]:
+    """Return the next orders that an automation may concern, the oldest first.
+
+    Those that a run holds are left out.
+    """
+    query = compiled(candidates(automation), EVERYTHING, now=now, configuration=configuration)
+    conditions: list[Bson] = [query.match, {"run": None}]
+    if position is not None:
+        created = {"order.created": {"$gte": position.created}}
+        later = {"order.created": {"$gt": position.created}}
+        conditions += [created, {"$or": [later, {"_id": {"$gt": position.order_id}}]}]
+    found = database[OrderDocument.collection].find({"$and": conditions})
+    oldest = found.sort([("order.created", 1), ("_id", 1)]).limit(most)
+    return [OrderDocument.from_bson(one) for one in await oldest.to_list(None)]
+
+
+async def available(database: Database, records: Collection[str]) -> dict[str, Decimal]:
+    """Return how much there is of these stock records that no order holds (domain 6.5).
+
+    Of virtual stock there is always enough. The records are the inventory service's.
+    """
+    found = database["stock"].find({"_id": {"$in": sorted(records)}})
+    return {
+        one["_id"]: Decimal("Infinity")
+        if one.get("isVirtual")
+        else one["inventory"] - one["reservedInventory"]
+        for one in await found.to_list(None)
+    }

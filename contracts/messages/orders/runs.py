@@ -15,6 +15,7 @@ from contracts.messages.orders.message import COMMANDS, OrderMessage
 from contracts.order import NewOrder, Order
 from contracts.payment import Payment
 from contracts.problems import Problem
+from contracts.settings import OrderAutomation
 from contracts.shipment import ShipmentInfo
 from contracts.value import Value
 
@@ -194,3 +195,30 @@ class RunTimedOut(OrderMessage):
 
     run_id: str
     step: int
+
+
+class RunAutomations(Message):
+    """Look which orders the automations concern (S2, order automation).
+
+    Each run sends the next one, delayed. `number` is one more than that of the last run, so that of
+    several such messages one has an effect.
+    """
+
+    type: ClassVar[str] = "orders.run_automations"
+    topic: ClassVar[str] = COMMANDS
+
+    number: int
+
+    @property
+    def key(self) -> str:
+        """All of them in one line: there is one chain."""
+        return "automations"
+
+
+class AutomateOrder(OrderMessage):
+    """Let the automation move the order on, if it still has its type and status then (S2)."""
+
+    type: ClassVar[str] = "orders.automate_order"
+    topic: ClassVar[str] = COMMANDS
+
+    automation: OrderAutomation

@@ -1,5 +1,6 @@
 """One function per message: load, decide, save, send."""
 
+from services.workflow.handlers.automate import automate_order, record_look, run_automations
 from services.workflow.handlers.change import changing, validating
 from services.workflow.handlers.erase import erase_order
 from services.workflow.handlers.log import write_log
@@ -13,6 +14,7 @@ from services.workflow.handlers.run import (
 from services.workflow.handlers.validate import order_validated, record_answer
 
 __all__ = [
+    "automate_order",
     "changing",
     "erase_order",
     "import_orders",
@@ -20,6 +22,8 @@ __all__ = [
     "place_numbered_order",
     "place_order",
     "record_answer",
+    "record_look",
+    "run_automations",
     "step_finished",
     "time_run_out",
     "validating",
