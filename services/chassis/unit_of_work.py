@@ -121,15 +121,18 @@ class UnitOfWork:
         """
         self.staged_batch.patches.append((kind.collection, UpdateMany(query, update)))
 
-    def send(self, *messages: Message, not_before: datetime | None = None) -> UUID:
+    def send(
+        self, *messages: Message, not_before: datetime | None = None, anew: bool = False
+    ) -> UUID:
         """Publish the messages after the transaction, in this order.
 
-        With `not_before` they wait in `timers` until then. Returns the id of the last one, by
-        which `cancel` takes a waiting message back.
+        With `not_before` they wait in `timers` until then. With `anew` each begins a story of its
+        own, as a client's command does: what happens for ever must not be one endless trace.
+        Returns the id of the last one, by which `cancel` takes a waiting message back.
         """
         last = self.envelope.id
         for message in messages:
-            envelope = self._sealed(message)
+            envelope = self._sealed(message, anew=anew)
             last = envelope.id
             if not_before is None:
                 self.staged_batch.outgoing.append(envelope)
@@ -234,7 +237,7 @@ class UnitOfWork:
         self.staged_batch.replies.append(full)
         self.staged_batch.short_replies.append(short)
 
-    def _sealed(self, message: Message) -> Envelope:
+    def _sealed(self, message: Message, *, anew: bool) -> Envelope:
         self._position += 1
         cause = self.envelope
         id_ = derived(cause.id, self._position)
@@ -246,10 +249,10 @@ class UnitOfWork:
             key=message.key,
             data=data,
             time=self._batch.now,
-            correlation_id=cause.correlation_id,
+            correlation_id=str(id_) if anew else cause.correlation_id,
             causation_id=str(cause.id),
             sequence=message.sequence_number,
-            traceparent=cause.traceparent,
+            traceparent=None if anew else cause.traceparent,
         )
 
     def merge(self, *, marked: bool = True) -> None:

@@ -29,20 +29,17 @@ def run_automations(message: RunAutomations, uow: UnitOfWork) -> None:
 
 
 def record_look(look: Look, looked: Looked, _: Attempt, uow: UnitOfWork) -> Verdict:
-    """Send on their way the orders that were found; go on, or end the run.
-
-    Another run has begun meanwhile where this one was taken for lost: then it is over.
-    """
-    runs = uow.find(AutomationRuns, RUNS)
-    if runs is None or runs.number != look.run:
+    """Send on their way the orders that were found; go on, or end the run."""
+    before = uow.find(AutomationRuns, RUNS)
+    follows = go_on(before, look, looked, now=uow.now, configuration=uow.configuration)
+    if follows is None:
         return Verdict()
-    follows = go_on(runs, look, looked, now=uow.now, configuration=uow.configuration)
     uow.save(follows.runs)
-    uow.send(*looked.commands)
+    uow.send(*looked.commands, anew=True)
     if follows.look is not None:
         uow.call(AUTOMATION, follows.look, lane=RUNS, target=RUNS)
     if follows.run is not None:
-        uow.send(follows.run, not_before=follows.due)
+        uow.send(follows.run, not_before=follows.due, anew=True)
     return Verdict()
 
 
