@@ -114,12 +114,20 @@ def begin(
 
 
 def go_on(
-    runs: AutomationRuns, look: Look, looked: Looked, *, now: datetime, configuration: Configuration
-) -> Next:
+    runs: AutomationRuns | None,
+    look: Look,
+    looked: Looked,
+    *,
+    now: datetime,
+    configuration: Configuration,
+) -> Next | None:
     """Return what follows: the run goes on until it has seen all, or as many as one may.
 
-    The next one begins where this one was stopped, so that nobody is always behind the last.
+    The next one begins where this one was stopped, so that nobody is always behind the last. None:
+    this run was taken for lost, and another has begun meanwhile.
     """
+    if runs is None or runs.number != look.run:
+        return None
     seen = look.seen + looked.seen
     settings = configuration.order_settings.order_automation_settings
     runs = runs.model_copy(update={"at": now, "position": looked.position})

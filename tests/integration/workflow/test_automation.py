@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from pydantic_core import from_json
 
+from contracts.message import Envelope
 from contracts.messages.orders import COMMANDS, EVENTS, PlaceOrder
 from contracts.settings import DEFAULT, OrderAutomation, OrderAutomationSettings, OrderSettings
 from services.chassis.clock import MovableClock
@@ -48,12 +49,14 @@ class Automated:
         """Run the workflow service for the length of the block."""
         return running(service(Settings(**self.settings.model_dump()), clock=self.clock))
 
-    async def configure(self, version: int, seconds: int) -> None:
-        """Let the automation run every so many seconds."""
-        automations = OrderAutomationSettings(
-            order_automations=(PAID,), automation_interval_seconds=seconds
+    async def configure(
+        self, version: int, seconds: int, automations: tuple[OrderAutomation, ...] = (PAID,)
+    ) -> None:
+        """Let the automations run every so many seconds."""
+        settings = OrderAutomationSettings(
+            order_automations=automations, automation_interval_seconds=seconds
         )
-        order_settings = OrderSettings(order_automation_settings=automations)
+        order_settings = OrderSettings(order_automation_settings=settings)
         stored = DEFAULT.model_copy(update={"version": version, "order_settings": order_settings})
         await self.db["settings"].replace_one(
             {"_id": DOCUMENT},
@@ -86,13 +89,23 @@ class Automated:
         query = {"number": {"$gte": number}, "hasEnded": True}
         await until(lambda: self.db["automation_runs"].find_one(query), within=LONG)
 
+    async def is_at_rest(self) -> bool:
+        """Say whether nothing is left that could begin a run, or go on with one."""
+        waiting = [await self.db[one].find_one({}) for one in ("timers", "workflow_calls")]
+        return waiting == [None, None] and (await self.run())["hasEnded"] is True
+
     def announced(self) -> dict[UUID, int]:
         """Return the numbers of the runs that the one before has announced, by the message."""
         return {
             one.id: from_json(one.data)["number"]
-            for one in self.wire.on(COMMANDS)
+            for one in self.of_automations()
             if one.type == "orders.run_automations" and one.causation_id is not None
         }
+
+    def of_automations(self) -> list[Envelope]:
+        """Return the commands that nobody gave."""
+        kinds = {"orders.run_automations", "orders.automate_order"}
+        return [one for one in self.wire.on(COMMANDS) if one.type in kinds]
 
 
 @pytest.fixture
@@ -122,6 +135,7 @@ class TestTheChain:
         numbers = Counter(automated.announced().values())
         assert set(numbers.values()) == {1}
         assert set(range(2, before + 4)) <= set(numbers)
+        assert all(one.correlation_id == str(one.id) for one in automated.of_automations())
         assert await automated.db["dead_letters"].find({}).to_list(None) == []
 
     async def test_goes_by_a_new_interval_and_is_begun_anew_when_it_was_lost(
@@ -143,6 +157,18 @@ class TestTheChain:
             await automated.moved(lost)
 
         assert (await automated.run())["number"] == 3
+
+    async def test_ends_when_there_are_no_automations_any_more(self, automated: Automated) -> None:
+        await automated.configure(1, seconds=1)
+
+        async with automated.process():
+            await automated.ended(2)
+            await automated.configure(2, seconds=1, automations=())
+            await until(automated.is_at_rest, within=LONG)
+            last = (await automated.run())["number"]
+            automated.clock.advance(HOUR)
+            await automated.configure(3, seconds=1)
+            await automated.ended(last + 1)
 
 
 class TestOrdersBehind:
@@ -172,7 +198,7 @@ class TestOrdersBehind:
         position: Position | None = None
         while not pages or pages[-1]:
             found = await orders_behind(
-                automated.db, PAID, position, most=2, now=NOW, configuration=DEFAULT
+                automated.db, PAID, position, most=3, now=NOW, configuration=DEFAULT
             )
             pages.append([one.id for one in found])
             if found:
@@ -180,4 +206,4 @@ class TestOrdersBehind:
                 assert last.order.created is not None
                 position = Position(automation=PAID, created=last.order.created, order_id=last.id)
 
-        assert pages == [["e", "d"], ["b", "c"], ["a"], []]
+        assert pages == [["e", "d", "b"], ["c", "a"], []]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.messages.orders import AutomateOrder
@@ -211,16 +211,17 @@ class TestPayments:
         assert found == (False, False)
 
     @given(
-        st.lists(
+        payments=st.lists(
             st.tuples(
                 st.sampled_from(["Authorization", "Sale", "Invoiced", "Capture", "Void", "Credit"]),
                 st.integers(0, 1200),
             ),
             max_size=4,
         ),
-        st.integers(0, 1000),
-        st.booleans(),
+        total=st.integers(0, 1000),
+        credit=st.booleans(),
     )
+    @example(payments=[("Authorization", 900), ("Credit", 100)], total=900, credit=True)
     def test_the_search_for_candidates_leaves_out_nobody_for_whom_it_holds(
         self, payments: list[tuple[str, int]], total: int, credit: bool
     ) -> None:

@@ -92,6 +92,7 @@ class TestGoOn:
             runs(4, ended=False), Look(run=4, seen=50), looked, now=NOW, configuration=configured(A)
         )
 
+        assert follows is not None
         assert follows.look == Look(run=4, position=behind(A, 100), seen=150)
         assert follows.run is None
         assert not follows.runs.has_ended
@@ -105,6 +106,7 @@ class TestGoOn:
             configuration=configured(A, automation_interval_seconds=7),
         )
 
+        assert follows is not None
         assert follows.look is None
         assert follows.run == RunAutomations(number=5)
         assert follows.due == NOW + timedelta(seconds=7)
@@ -119,13 +121,24 @@ class TestGoOn:
             configuration=configured(A),
         )
 
+        assert follows is not None
         assert (follows.look, follows.run) == (None, RunAutomations(number=5))
         assert follows.runs.position == behind(A, 100)
 
     def test_sends_no_next_run_where_there_are_no_automations_any_more(self) -> None:
         follows = go_on(runs(4, ended=False), Look(run=4), Looked(), now=NOW, configuration=DEFAULT)
 
+        assert follows is not None
         assert (follows.look, follows.run, follows.runs.has_ended) == (None, None, True)
+
+    def test_changes_nothing_once_another_run_has_begun(self) -> None:
+        looked = Looked([AutomateOrder(order_id="1", automation=A)], 100, behind(A, 100))
+
+        follows = go_on(
+            runs(5, ended=False), Look(run=4), looked, now=NOW, configuration=configured(A)
+        )
+
+        assert follows is None
 
 
 class TestFromHere:
@@ -224,6 +237,7 @@ def one_run(
                 looked = Looked((), len(page), behind(automation, page[-1]))
                 break
         follows = go_on(state, following, looked, now=NOW, configuration=configuration)
+        assert follows is not None
         state, following = follows.runs, follows.look
     assert state.has_ended
     return state, seen
