@@ -181,8 +181,6 @@ class OrderAutomationSettings(Setting):
     inventory_change_threshold: _Count = 1
     """Kept, and acted on by nothing: an automation looks at the stock that there is, and not at how
     it changed."""
-    automation_interval_seconds: _Count = 30
-    """From the end of a run to the next, unless the scheduled task has an interval of its own."""
 
 
 class OmneoSettings(Setting):
@@ -329,6 +327,9 @@ class OrderSettings(Setting):
     version_retention_days: Annotated[Whole, Field(ge=FEWEST_KEPT_DAYS)] | None = None
     """How long versions of orders, and with them their event log, are kept at least; absent means
     for ever. It holds for versions made from then on; some go up to a week later."""
+    automation_interval_seconds: _Count = 30
+    """From one run of the automations to the next (decided 1.7), unless the scheduled task
+    OrderAutomation has an interval of its own."""
     omneo: OmneoSettings = OmneoSettings()
 
     def orders_kept_days(self) -> int | None:

@@ -42,12 +42,9 @@ async def automated(world: World) -> AsyncIterator[World]:
     kind = {"Name": "Automated", "OrderStatuses": statuses}
     answer = await world.shop("GET", "/api/Settings/OrderTypes")
     await world.configure("OrderTypes", [*answer.json, kind])
-    automations = {
-        "OrderAutomations": AUTOMATIONS,
-        "AutomationIntervalSeconds": 1,
-        "MaxOrdersToProcessPerRun": 4,
-    }
-    await world.configure("OrderSettings", {"OrderAutomationSettings": automations})
+    automations = {"OrderAutomations": AUTOMATIONS, "MaxOrdersToProcessPerRun": 4}
+    settings = {"OrderAutomationSettings": automations, "AutomationIntervalSeconds": 1}
+    await world.configure("OrderSettings", settings)
     yield world
     await world.configure("OrderSettings", {})
 

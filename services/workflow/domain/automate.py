@@ -94,7 +94,7 @@ def pace(configuration: Configuration) -> timedelta | None:
     task = configuration.scheduled_task(TASK)
     if task is None or not task.active or not acting(configuration):
         return None
-    usual = configuration.order_settings.order_automation_settings.automation_interval_seconds
+    usual = configuration.order_settings.automation_interval_seconds
     return timedelta(seconds=min(task.interval_seconds or usual, _LONGEST_PACE))
 
 

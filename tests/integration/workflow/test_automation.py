@@ -53,10 +53,10 @@ class Automated:
         self, version: int, seconds: int, automations: tuple[OrderAutomation, ...] = (PAID,)
     ) -> None:
         """Let the automations run every so many seconds."""
-        settings = OrderAutomationSettings(
-            order_automations=automations, automation_interval_seconds=seconds
+        order_settings = OrderSettings(
+            order_automation_settings=OrderAutomationSettings(order_automations=automations),
+            automation_interval_seconds=seconds,
         )
-        order_settings = OrderSettings(order_automation_settings=settings)
         stored = DEFAULT.model_copy(update={"version": version, "order_settings": order_settings})
         await self.db["settings"].replace_one(
             {"_id": DOCUMENT},

@@ -57,10 +57,12 @@ def an_automation(condition: str, **changes: object) -> OrderAutomation:
     return OrderAutomation.model_validate(members | changes)
 
 
-def with_automations(*automations: OrderAutomation, **settings: object) -> Configuration:
+def with_automations(*automations: OrderAutomation, every: int = 30) -> Configuration:
     """Return the shipped settings with these automations."""
-    automation = OrderAutomationSettings.model_validate({"order_automations": automations})
-    order_settings = OrderSettings(order_automation_settings=automation.model_copy(update=settings))
+    order_settings = OrderSettings(
+        order_automation_settings=OrderAutomationSettings(order_automations=automations),
+        automation_interval_seconds=every,
+    )
     return DEFAULT.model_copy(update={"order_settings": order_settings})
 
 
@@ -464,7 +466,7 @@ class TestPace:
     def test_is_thirty_seconds_unless_the_settings_say_otherwise(self) -> None:
         automation = an_automation("PaymentCaptured")
         usual = with_automations(automation)
-        quick = with_automations(automation, automation_interval_seconds=2)
+        quick = with_automations(automation, every=2)
         task = ScheduledTask(name="orderautomation", interval_seconds=7)
 
         paces = [pace(one) for one in (usual, quick, tasked(quick, task))]
@@ -483,9 +485,7 @@ class TestPace:
         assert paces == [None, None, None]
 
     def test_is_never_longer_than_a_calendar_reaches(self) -> None:
-        configuration = with_automations(
-            an_automation("PaymentCaptured"), automation_interval_seconds=2**62
-        )
+        configuration = with_automations(an_automation("PaymentCaptured"), every=2**62)
 
         found = pace(configuration)
 

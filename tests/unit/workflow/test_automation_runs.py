@@ -43,10 +43,12 @@ def an_automation(status: str, condition: str = "AllItemsShipped") -> OrderAutom
 A, B, C = (an_automation(one) for one in "ABC")
 
 
-def configured(*automations: OrderAutomation, **settings: object) -> Configuration:
+def configured(*automations: OrderAutomation, every: int = 30, **settings: object) -> Configuration:
     """Return the shipped settings with these automations."""
     members = OrderAutomationSettings(order_automations=automations).model_copy(update=settings)
-    order_settings = OrderSettings(order_automation_settings=members)
+    order_settings = OrderSettings(
+        order_automation_settings=members, automation_interval_seconds=every
+    )
     return DEFAULT.model_copy(update={"order_settings": order_settings})
 
 
@@ -103,7 +105,7 @@ class TestGoOn:
             Look(run=4, seen=50),
             Looked(),
             now=NOW,
-            configuration=configured(A, automation_interval_seconds=7),
+            configuration=configured(A, every=7),
         )
 
         assert follows is not None
