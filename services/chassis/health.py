@@ -60,16 +60,32 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, config: uvicorn.Config, patience: float) -> None:
+        self._exit = asyncio.Event()
         super().__init__(config)
         self._watch = Watch(patience)
 
-    async def on_tick(self, counter: int) -> bool:
-        """Look after the connections once a second; uvicorn calls this ten times as often."""
-        if counter % 10 == 0:
+    @property
+    def should_exit(self) -> bool:
+        """Whether it is to stop, which it does at once."""
+        return self._exit.is_set()
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        if value:
+            self._exit.set()
+
+    async def main_loop(self) -> None:
+        """Look after the connections once a second until it is to stop.
+
+        uvicorn's own wakes ten times as often, which a process that does nothing else would notice.
+        """
+        while not await self.on_tick(0):
             # `server` below says which class they are of.
             connections = cast("set[Connection]", self.server_state.connections)
             self._watch.look(connections, asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._exit.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:  # noqa: ANN401 - uvicorn's own signature
