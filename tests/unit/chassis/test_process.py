@@ -28,3 +28,35 @@ def test_memory_of_hashes_returns_to_the_system() -> None:
     )
 
     assert int(done.stdout) < 8 * 1024 * 1024
+
+
+TIDYING = """
+import asyncio, gc, weakref
+from services.chassis import process
+process.COLLECT_EVERY = 0.05
+
+class Circle:
+    def __init__(self):
+        self.itself = self
+
+async def main():
+    process.settle_garbage_collector()
+    circles = [Circle() for _ in range(process.WORTH_COLLECTING * 2)]
+    left = weakref.ref(circles[0])
+    del circles
+    assert left() is not None
+    async with asyncio.timeout(20):
+        while left() is not None:
+            await asyncio.sleep(0.05)
+
+asyncio.run(main())
+print("gone")
+"""
+
+
+def test_what_refers_to_itself_goes_now_and_then() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TIDYING], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "gone\n"
