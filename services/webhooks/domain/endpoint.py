@@ -181,7 +181,7 @@ def _names(patterns: tuple[str, ...], type_: str) -> bool:
 
 
 # By words and not by `EndpointFilters`, which take longer to be compared than orders to be judged.
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def _condition(
     order_types: _Words, statuses: _Words, stores: _Words, markets: _Words
 ) -> Bson | None:
