@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 
 from pydantic_core import to_json
 
-COLLECT_EVERY = 5.0
+COLLECT_EVERY = 30.0
 WORTH_COLLECTING = 5_000
 MOST_ALLOCATED = 500_000
 """Objects after which garbage is looked for at once, whatever goes on."""
