@@ -5,7 +5,7 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     InvalidReplicationFactorError,
@@ -25,6 +25,7 @@ REPLY_PARTITIONS = 64
 MAX_MESSAGE = 10 * 1024 * 1024
 MAX_BATCH = 250
 BROKERS_AWAITED = 15
+_ANSWERS_WITHIN = 5.0
 
 Records = tuple["ConsumerRecord[bytes, bytes]", ...]
 
@@ -76,6 +77,16 @@ async def _created(
         elif code and error is not TopicAlreadyExistsError:
             raise error(name)
     return left
+
+
+async def is_answered(client: AIOKafkaConsumer) -> bool:
+    """Say whether brokers answer this client, whatever else of it hangs."""
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            await client.topics()
+    except (KafkaError, TimeoutError):
+        return False
+    return True
 
 
 class NotTaken(Exception):

@@ -12,11 +12,10 @@ from pymongo.errors import PyMongoError
 from services.chassis import metrics
 from services.chassis.faults import crash_point
 from services.chassis.inbox import Inbox
-from services.chassis.kafka import Records
+from services.chassis.kafka import Records, is_answered
 from services.chassis.parking import Parking
 
 COMMITS_WITHIN = 30.0
-_ANSWERS_WITHIN = 5.0
 
 log = structlog.get_logger()
 
@@ -77,7 +76,7 @@ class Offsets:
                 _measure(kafka, offsets)
             except TimeoutError as error:
                 # Once in a while a client that lost its only broker waits for ever for news of it.
-                if await _is_answered(kafka):
+                if await is_answered(kafka):
                     raise ClientStuck("a commit of offsets does not end") from error
                 log.warning("offsets.not_committed", error="no broker answers")
             except (KafkaError, ConsumerStoppedError) as error:
@@ -85,15 +84,6 @@ class Offsets:
                 # and the inbox knows them.
                 log.warning("offsets.not_committed", error=type(error).__name__)
         return True
-
-
-async def _is_answered(kafka: AIOKafkaConsumer) -> bool:
-    try:
-        async with asyncio.timeout(_ANSWERS_WITHIN):
-            await kafka.topics()
-    except (KafkaError, TimeoutError):
-        return False
-    return True
 
 
 def _measure(kafka: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:

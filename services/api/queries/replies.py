@@ -14,12 +14,14 @@ from pymongo.errors import PyMongoError
 from contracts.messages.replies import REPLIES, Reply
 from services.api.domain import Result
 from services.api.queries.leases import RENEW_SECONDS, Leases
-from services.chassis.kafka import MAX_MESSAGE
+from services.chassis.kafka import MAX_MESSAGE, is_answered
 from services.chassis.settings import ChassisSettings
 
 BEGUN = 202
 """The status of a reply that says only that a run has begun: the answer is still to come."""
 
+LOOK_EVERY = 5.0
+ANSWERS_WITHIN = 5.0
 _BODY = b',"body":'
 
 log = structlog.get_logger()
@@ -35,7 +37,9 @@ class Replies:
         self._waiting: dict[bytes, list[Waiter]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._consumer: Any = None  # Any: aiokafka publishes no types
-        self._read: list[TopicPartition] = []
+        # Where each partition that was ever leased was last seen to stand. Lost ones are read on:
+        # answers may still be on their way to them.
+        self._positions: dict[TopicPartition, int] = {}
         self.partition = -1
 
     async def start(self) -> None:
@@ -43,16 +47,10 @@ class Replies:
 
         :raises LookupError: if every partition is leased by another process
         """
-        self._consumer = AIOKafkaConsumer(
-            **self._settings.kafka_arguments(),
-            group_id=None,
-            auto_offset_reset="latest",
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=MAX_MESSAGE,
-        )
-        await self._consumer.start()
+        self._consumer = await self._connected()
         await self._take_partition()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._renew())]
+        work = self._listen(), self._renew(), self._watch()
+        self._tasks = [asyncio.create_task(one) for one in work]
 
     async def stop(self) -> None:
         """Stop listening and give the partition back."""
@@ -60,7 +58,7 @@ class Replies:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._consumer is not None:
-            await self._consumer.stop()
+            await _disconnect(self._consumer)
         with suppress(PyMongoError, TimeoutError):
             # A lease that cannot be given back runs out by itself.
             async with asyncio.timeout(1):
@@ -88,19 +86,34 @@ class Replies:
             if not waiters:
                 del self._waiting[key]
 
+    async def _connected(self) -> AIOKafkaConsumer:
+        fresh = AIOKafkaConsumer(
+            **self._settings.kafka_arguments(),
+            group_id=None,
+            auto_offset_reset="latest",
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=MAX_MESSAGE,
+        )
+        try:
+            await fresh.start()
+        except BaseException:
+            await _disconnect(fresh)
+            raise
+        return fresh
+
     async def _take_partition(self) -> None:
-        self.partition = await self._leases.take()
-        taken = TopicPartition(self._settings.topic_prefix + REPLIES, self.partition)
-        # Partitions that were lost are read on: answers may still be on their way to them.
-        self._read.append(taken)
-        consumer = self._consumer
-        positions = {one: await consumer.position(one) for one in self._read[:-1]}
-        consumer.assign(self._read)
-        for one, position in positions.items():
-            consumer.seek(one, position)
-        await consumer.seek_to_end(taken)
-        await consumer.position(taken)
-        log.info("replies.leased", partition=self.partition)
+        partition = await self._leases.take()
+        taken = TopicPartition(self._settings.topic_prefix + REPLIES, partition)
+        self._positions |= await self._consumer.end_offsets([taken])
+        self._read_on()
+        self.partition = partition
+        log.info("replies.leased", partition=partition)
+
+    def _read_on(self) -> None:
+        """Read each partition from where it stood; what comes twice is dropped."""
+        self._consumer.assign(list(self._positions))
+        for one, position in self._positions.items():
+            self._consumer.seek(one, position)
 
     async def _listen(self) -> None:
         while True:
@@ -138,6 +151,47 @@ class Replies:
                     await self._take_partition()
             except (PyMongoError, KafkaError, LookupError) as error:
                 log.warning("replies.lease_not_renewed", error=type(error).__name__)
+
+    async def _watch(self) -> None:
+        """Replace a client that reads no more although there are answers and brokers.
+
+        Once in a while one that lost its only broker waits for ever for news of it.
+        """
+        ends: dict[TopicPartition, int] = {}
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            consumer, stood, unread = self._consumer, dict(self._positions), ends
+            try:
+                async with asyncio.timeout(ANSWERS_WITHIN):
+                    ends = await consumer.end_offsets(list(stood))
+                    for one in stood:
+                        self._positions[one] = await consumer.position(one)
+                is_stuck = any(self._positions[one] == stood[one] < unread[one] for one in unread)
+            except (KafkaError, TimeoutError):
+                is_stuck = await is_answered(consumer)
+            if is_stuck:
+                ends = {}
+                await self._replace_client()
+
+    async def _replace_client(self) -> None:
+        log.warning("replies.client_stuck", partition=self.partition)
+        try:
+            fresh = await self._connected()
+        except KafkaError as error:
+            log.warning("replies.unreachable", error=type(error).__name__)
+            return
+        stuck, self._consumer = self._consumer, fresh
+        self._read_on()
+        await _disconnect(stuck)
+
+
+async def _disconnect(consumer: AIOKafkaConsumer) -> None:
+    """Stop a client; whatever it fails with, it is left to itself."""
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            await asyncio.gather(consumer.stop(), return_exceptions=True)
+    except TimeoutError:
+        log.warning("replies.not_closed", reason="the client of Kafka does not end")
 
 
 def _give_up(waiter: Waiter) -> None:
