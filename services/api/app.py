@@ -55,6 +55,7 @@ class Api:
         self.watched = Watched(db)
         self._clients = Clients(db)
         self._requests = Requests(db)
+        self._settings_store = SettingsStore(db)
         self._searches = Searches(db, secret=settings.token_secret.get_secret_value())
         results = Results(db)
         self._outbound = Outbound(settings.allowed_networks)
@@ -96,7 +97,7 @@ class Api:
             results=results,
             stock=Stock(db),
             webhooks=Webhooks(db),
-            settings_store=SettingsStore(db),
+            settings_store=self._settings_store,
             dead_letters=DeadLetters(db, self._producer, settings.topic_prefix),
             database=db,
         )
@@ -133,6 +134,7 @@ class Api:
         settings = self.settings
         await create_topics(settings, TOPICS)
         await self._requests.prepare()
+        await self._settings_store.prepare()
         # Not awaited: on a large collection this takes its time, and all but searches needs none.
         self._preparing = asyncio.create_task(self._prepare_searches())
         if settings.owner_client_id and settings.owner_client_secret:

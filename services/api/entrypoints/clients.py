@@ -123,7 +123,7 @@ async def create_client(request: Request, parts: Parts) -> Response:
     parsed, _ = await request.parsed(NewApiClient, strict=parts.strict)
     new = parsed.value
     now = parts.clock.now()
-    id_ = new.client_id or uuid4().hex
+    id_ = new.client_id or (request.id or uuid4()).hex
     made = ApiClient(
         client_id=id_,
         name=new.name or id_,
@@ -136,12 +136,14 @@ async def create_client(request: Request, parts: Parts) -> Response:
     )
     _must_hold(request.client, made)
     secret = secrets.token_urlsafe(_SECRET_BYTES)
+    headers = (location("ApiClients", id_), NO_STORE, *ignored_fields(parsed.ignored))
     try:
-        await parts.clients.add(made, secret)
+        earlier = await parts.clients.add(made, secret, request=request.id)
     except TakenId as error:
         raise refusal("duplicate-client-id") from error
+    if earlier is not None:
+        return model_response(earlier, CREATED, headers)
     log.info("api_client.created", id=id_, by=request.client.id)
-    headers = (location("ApiClients", id_), NO_STORE, *ignored_fields(parsed.ignored))
     return _showing(made, secret, CREATED, headers)
 
 

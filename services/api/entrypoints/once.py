@@ -12,7 +12,7 @@ from services.api.domain import Origin, Refusal, refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import Response, problem_response
-from services.api.queries.requests import Kept
+from services.api.queries.requests import Claim, Kept
 
 Handler = Callable[[Request, Parts], Awaitable[Response]]
 
@@ -23,7 +23,8 @@ _LOOKS: Final = 40
 _PAUSE: Final = 0.25
 _ABANDONED: Final = timedelta(minutes=1)
 """After which a request that was never answered counts as dead; all of these take far less."""
-_UNRECORDED: Final = frozenset({400, 401, 403, 413, 415, 429, 500, 503})
+_NOTHING_DONE: Final = frozenset({400, 401, 403, 413, 415, 429})
+_UNRECORDED: Final = _NOTHING_DONE | {500, 503}
 """Answers after which the same request may still be made (decided 10.1)."""
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
@@ -31,7 +32,9 @@ _REPLAYED: Final = (b"idempotency-replayed", b"true")
 def once(handler: Handler) -> Handler:
     """Return the handler that does a request with an Idempotency-Key once, and answers it alike.
 
-    A repeat gets the first one's answer, without what is shown only once (`Response.kept`).
+    A repeat gets the first one's answer, without what is shown only once (`Response.kept`). If
+    nobody knows that answer, because the process died, the handler is asked again with the same
+    `Request.id`, by which it knows what it has done already.
     """
 
     @wraps(handler)
@@ -41,16 +44,20 @@ def once(handler: Handler) -> Handler:
         raw = await request.body()
         # A body that is no JSON is refused by the handler, or not read by it.
         origin = request.origin(raw if _is_json(raw) else b"", may_leave=False)
-        known = await _known(origin, parts)
-        if known is not None:
-            return _replayed(known)
-        return await _carried_out(handler, origin, request, parts)
+        claim = await _claimed(origin, parts)
+        if claim.answer is not None:
+            return _replayed(claim.answer)
+        request.id = claim.command
+        response = await _carried_out(handler, origin, claim, request, parts)
+        if not claim.is_new:
+            response.headers = [*response.headers, _REPLAYED]
+        return response
 
     return handle
 
 
-async def _known(origin: Origin, parts: Parts) -> Kept | None:
-    """Return what the first request was answered; None where this one is to be carried out.
+async def _claimed(origin: Origin, parts: Parts) -> Claim:
+    """Return the claim to the key; one without an answer is this request's to carry out.
 
     :raises Refusal: idempotency-key-reused; request-under-way, if the first one takes too long
     """
@@ -60,17 +67,17 @@ async def _known(origin: Origin, parts: Parts) -> Kept | None:
         if claim.fingerprint != origin.fingerprint:
             raise refusal("idempotency-key-reused")
         if claim.is_new or claim.answer is not None:
-            return claim.answer
+            return claim
         if await parts.requests.take_over(origin, now=now, before=now - _ABANDONED):
-            return None
+            return claim
         await asyncio.sleep(_PAUSE)
     raise refusal("request-under-way")
 
 
 async def _carried_out(
-    handler: Handler, origin: Origin, request: Request, parts: Parts
+    handler: Handler, origin: Origin, claim: Claim, request: Request, parts: Parts
 ) -> Response:
-    is_kept = False
+    is_settled = False
     try:
         try:
             response = await handler(request, parts)
@@ -80,11 +87,14 @@ async def _carried_out(
             body = response.body if response.kept is None else response.kept
             kept = Kept(response.status, body, list(response.headers), response.problem)
             await parts.requests.keep_answer(origin, kept)
-            is_kept = True
+            is_settled = True
+        elif claim.is_new and response.status in _NOTHING_DONE:
+            await parts.requests.let_go(origin)
+            is_settled = True
         return response
     finally:
-        if not is_kept:
-            await parts.requests.let_go(origin)
+        if not is_settled:
+            await parts.requests.abandon(origin, since=parts.clock.now() - _ABANDONED)
 
 
 def _replayed(kept: Kept) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from contracts.faults import FieldError, Invalid
 from contracts.model import Parsed, parse
@@ -31,7 +31,8 @@ _IDEMPOTENCY_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{_LONGEST_KEY}}}")
 class Request:
     """One request; `client` is who sends it, once that is known.
 
-    `path` is the route's, with its parameters' names in braces.
+    `path` is the route's, with its parameters' names in braces. `id` is the same each time that a
+    request with an Idempotency-Key comes, and None without one; `once` sees to it.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Request:
         "_receive",
         "client",
         "headers",
+        "id",
         "limit",
         "method",
         "parameters",
@@ -62,6 +64,7 @@ class Request:
         self.parameters = parameters
         self.limit = limit
         self.client = NOBODY
+        self.id: UUID | None = None
         self._receive = receive
         self._raw: bytes | None = None
 

@@ -57,6 +57,7 @@ def _writer(name: str) -> Handler:
                     not expected or b"*" in expected or etag(version)[1] in expected
                 ),
                 user=request.client.id,
+                request=request.id,
                 now=parts.clock.now(),
             )
         except Changed as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -105,22 +106,29 @@ class Clients:
         found = await self._clients.find_one({"_id": id_}, {"secretHash": 0})
         return None if found is None else _shown(found)
 
-    async def add(self, new: ApiClient, secret: str) -> None:
-        """Store a new client.
+    async def add(self, new: ApiClient, secret: str, *, request: UUID | None) -> ApiClient | None:
+        """Store a new client; return the one that this very request has made before, if it has.
 
-        :raises TakenId: if there is one with this id
+        :param request: what the request is known by when it comes again; None if it will not
+        :raises TakenId: if there is another one with this id
         """
         stored = {
             "_id": new.client_id,
             "secretHash": await self._hashed(secret),
             "generation": 1,
             "created": new.created,
+            "request": request,
             **_changeable(new),
         }
         try:
             await self._clients.insert_one(stored)
         except DuplicateKeyError as error:
-            raise TakenId from error
+            its = {"_id": new.client_id, "request": request}
+            found = None if request is None else await self._clients.find_one(its)
+            if found is None:
+                raise TakenId from error
+            return _shown(found)
+        return None
 
     async def change(
         self, id_: str, change: Change, *, secret: str | None = None

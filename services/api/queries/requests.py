@@ -114,6 +114,10 @@ class Requests:
         taken = await self._keys.update_one(abandoned, {"$set": {"at": now}})
         return bool(taken.modified_count)
 
+    async def abandon(self, origin: Origin, *, since: datetime) -> None:
+        """Let a repeat take the key over: perhaps something was done, and nobody was answered."""
+        await self._keys.update_one({**_key(origin), "answer": None}, {"$set": {"at": since}})
+
     async def let_go(self, origin: Origin) -> None:
         """Forget the key: nothing was done."""
         await self._keys.delete_one(_key(origin))

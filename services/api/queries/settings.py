@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic.alias_generators import to_snake
@@ -62,6 +63,10 @@ class SettingsStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def prepare(self) -> None:
+        """Create the index by which a request that comes again finds what it has stored."""
+        await self._database["settings_versions"].create_index("request", sparse=True)
+
     async def read(self) -> Stored:
         """Return what is stored; what was shipped where nothing is."""
         found = await self._database["settings"].find_one({"_id": DOCUMENT})
@@ -70,24 +75,30 @@ class SettingsStore:
         changed_at: Mapping[str, int] = found.get("changedAt") or dict.fromkeys(
             DOCUMENTS, found["version"]
         )
-        return Stored(Configuration.model_validate_json(found["json"]), changed_at)
+        return Stored(_configuration(found), changed_at)
 
-    async def replace(
+    async def replace(  # noqa: PLR0913 - what a version tells of itself is handed to it
         self,
         name: str,
         value: object,
         *,
         is_expected: Callable[[int], bool],
         user: str,
+        request: UUID | None,
         now: datetime,
     ) -> tuple[Stored, Stored]:
         """Put a document in the place of what is stored; return the settings before and after.
 
-        What is stored already is not stored again.
+        What is stored already is not stored again, nor what this very request has stored before:
+        others may have stored something else since.
 
         :param is_expected: told the document's version, says whether it is the expected one
+        :param request: what the request is known by when it comes again; None if it will not
         :raises Changed: if it is not
         """
+        earlier = None if request is None else await self._stored_by(request, name)
+        if earlier is not None:
+            return earlier
         while True:
             before = await self.read()
             if not is_expected(before.version(name)):
@@ -95,12 +106,26 @@ class SettingsStore:
             after = _with(before, name, value)
             if _value(after, name) == _value(before, name):
                 return before, before
+            change = _entry(after, name, user, now)
+            if request is not None:
+                change["request"] = request
             try:
-                await self._store(before, after, change=_entry(after, name, user, now))
+                await self._store(before, after, change=change)
             except (_Overtaken, DuplicateKeyError):
                 # Another document changed: read that one too and put ours beside it.
                 continue
             return before, after
+
+    async def _stored_by(self, request: UUID, name: str) -> tuple[Stored, Stored] | None:
+        versions = self._database["settings_versions"]
+        entry = await versions.find_one({"request": request})
+        if entry is None:
+            return None
+        before = await versions.find_one({"_id": entry["_id"] - 1})
+        return (
+            Stored(_configuration(before) if before else DEFAULT, {}),
+            Stored(_configuration(entry), {name: entry["_id"]}),
+        )
 
     async def _store(self, before: Stored, after: Stored, *, change: Bson) -> None:
         members = {
@@ -122,6 +147,10 @@ class SettingsStore:
             database["settings_versions"].insert_one(change, session=session)
 
         await transact(self._database, write)
+
+
+def _configuration(entry: Bson) -> Configuration:
+    return Configuration.model_validate_json(entry["json"])
 
 
 def _value(stored: Stored, name: str) -> object:

@@ -67,6 +67,16 @@ async def mark(database: Database, command: str, **outcome: object) -> None:
     )
 
 
+async def lose_the_answer(database: Database, headers: dict[str, str]) -> None:
+    """Forget what a request was answered, as if the process had died then, two minutes ago."""
+    long_ago = datetime.now(UTC) - timedelta(minutes=2)
+    lost = await database["idempotency_keys"].update_one(
+        {"_id.k": headers["Idempotency-Key"], "answer": {"$exists": True}},
+        {"$unset": {"answer": 1}, "$set": {"at": long_ago}},
+    )
+    assert lost.modified_count == 1
+
+
 def never(*_: object) -> None:
     """Leave the command unanswered."""
 
@@ -378,18 +388,71 @@ class TestWriteThatNoCommandCarriesOut:
         assert len({said.json["clientId"] for said in answers}) == 1
         assert sum("clientSecret" in said.json for said in answers) == 1
 
-    async def test_is_made_by_a_repeat_if_the_first_died(
+    async def test_is_made_by_a_repeat_if_the_first_died_before_it(
         self, call: Caller, database: Database
     ) -> None:
         headers, body = keyed(), {"roles": ["ApiUser"]}
         first = await call("POST", "/api/ApiClients", body, headers=headers)
-        its = {"_id.k": headers["Idempotency-Key"]}
-        long_ago = datetime.now(UTC) - timedelta(minutes=2)
-        await database["idempotency_keys"].update_one(
-            its, {"$unset": {"answer": 1}, "$set": {"at": long_ago}}
-        )
+        await database["api_clients"].delete_one({"_id": first.json["clientId"]})
+        await lose_the_answer(database, headers)
 
         again = await call("POST", "/api/ApiClients", body, headers=headers)
 
         assert (first.status, again.status) == (201, 201)
         assert "clientSecret" in again.json
+
+    @pytest.mark.parametrize("is_named", [False, True])
+    async def test_is_found_by_a_repeat_if_the_first_died_after_it(
+        self, call: Caller, database: Database, *, is_named: bool
+    ) -> None:
+        headers, own = keyed(), {"clientId": uuid4().hex} if is_named else {}
+        body = {"roles": ["ApiUser"], **own}
+        first = await call("POST", "/api/ApiClients", body, headers=headers)
+        await lose_the_answer(database, headers)
+
+        again = await call("POST", "/api/ApiClients", body, headers=headers)
+        recorded = await call("POST", "/api/ApiClients", body, headers=headers)
+        other = await call("POST", "/api/ApiClients", body, headers=keyed())
+
+        assert (again.status, again.headers["idempotency-replayed"]) == (201, "true")
+        assert again.json == {k: v for k, v in first.json.items() if k != "clientSecret"}
+        assert again.headers["location"] == first.headers["location"]
+        assert recorded.json == again.json
+        assert other.status == (409 if is_named else 201)
+
+    async def test_stays_found_when_a_repeat_was_refused(
+        self, call: Caller, database: Database
+    ) -> None:
+        await keep_client(database, "moved", "UserAdmin", "store-oslo", secret="s")
+        caller = await Caller.signed_in(call.url, "moved", "s")
+        headers, body = keyed(), {"roles": ["ApiUser", "store-oslo"]}
+        first = await caller("POST", "/api/ApiClients", body, headers=headers)
+        await lose_the_answer(database, headers)
+
+        await call("PATCH", "/api/ApiClients/moved", {"roles": ["UserAdmin", "store-rome"]})
+        refused = await caller("POST", "/api/ApiClients", body, headers=headers)
+        await call("PATCH", "/api/ApiClients/moved", {"roles": ["UserAdmin", "store-oslo"]})
+        again = await caller("POST", "/api/ApiClients", body, headers=headers)
+
+        await caller.close()
+        assert (first.status, refused.status, again.status) == (201, 403, 201)
+        assert again.json["clientId"] == first.json["clientId"]
+
+    async def test_does_not_undo_a_later_one_if_it_died_after_it(
+        self, call: Caller, database: Database
+    ) -> None:
+        path, headers = "/api/Settings/Stores", keyed()
+        shipped = await call("GET", path)
+        if_match = {**headers, "If-Match": shipped.headers["etag"]}
+        first = await call("PUT", path, shipped.json[2:], headers=if_match)
+        later = await call("PUT", path, shipped.json[1:])
+        await lose_the_answer(database, headers)
+
+        again = await call("PUT", path, shipped.json[2:], headers=if_match)
+        stored = await call("GET", path)
+
+        await call("PUT", path, shipped.json)
+        assert (first.status, later.status, again.status) == (200, 200, 200)
+        assert (again.body, again.headers["etag"]) == (first.body, first.headers["etag"])
+        assert again.headers["idempotency-replayed"] == "true"
+        assert stored.json == later.json == shipped.json[1:]

@@ -202,7 +202,7 @@ async def test_an_unknown_client_costs_as_much_as_a_wrong_secret(database: Datab
     clients = Clients(database)
     known, inactive = uuid4().hex, uuid4().hex
     for id_ in (known, inactive):
-        await clients.add(an_api_client(id_, is_active=id_ == known), "the secret")
+        await clients.add(an_api_client(id_, is_active=id_ == known), "the secret", request=None)
 
     async def spent(id_: str, secret: str) -> float:
         """Return how much of the processor ten tries take: how long they wait, others decide."""
