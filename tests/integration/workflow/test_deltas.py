@@ -1,7 +1,8 @@
 """Reads of changes while orders change: none is missed, whatever races with what."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,9 +16,11 @@ from contracts.settings import DEFAULT
 from services.api.queries.search import Page, Searches
 from services.api.queries.search.deltas import LEASE
 from services.chassis.clock import Clock
+from services.chassis.mongo import Bson, Database
 from services.workflow.queries import fill_in, mark_late
 from tests.builders import an_order
-from tests.integration.api.found import EVERYTHING, a_body, keep
+from tests.harness import until
+from tests.integration.api.found import EVERYTHING, a_body, keep, stored
 from tests.integration.workflow.conftest import Workflow
 
 TAKE = 7
@@ -82,6 +85,26 @@ class Poller:
         await self.poll(since)
 
 
+@asynccontextmanager
+async def changing(database: Database, order_id: str, members: Bson) -> AsyncIterator[None]:
+    """Change an order in a transaction that is committed at the end of the block."""
+    async with await database.client.start_session() as session, session.start_transaction():
+        change = {"$set": members}
+        await database["orders"].update_one({"_id": order_id}, change, session=session)
+        yield
+
+
+async def somebody_waits_to_write(database: Database) -> None:
+    """Return when a write of orders has met a transaction, whose end it has to wait for."""
+    met = {"ns": f"{database.name}.orders", "op": "update", "writeConflicts": {"$gt": 0}}
+
+    async def waits() -> bool:
+        running = database.client.admin.aggregate([{"$currentOp": {}}, {"$match": met}])
+        return bool(await running.to_list(None))
+
+    await until(waits, within=30)
+
+
 class TestChanges:
     async def test_are_all_seen_while_orders_are_written(
         self, workflow: Workflow, searches: Searches
@@ -102,8 +125,8 @@ class TestChanges:
         stop.set()
         await polling
 
-        stored = await workflow.db["orders"].find({"order.storeId": store}).to_list(None)
-        versions = {one["_id"]: one["version"] for one in stored}
+        kept = await workflow.db["orders"].find({"order.storeId": store}).to_list(None)
+        versions = {one["_id"]: one["version"] for one in kept}
         assert len(versions) == 60
         assert answered.reads > 5
         assert clocked.reads > 5
@@ -168,6 +191,33 @@ class TestChanges:
         assert late["late"] > asked
         assert poller.seen == {body["id"]: 1}
 
+    async def test_that_another_read_missed_while_they_were_marked_are_found_by_the_next(
+        self, workflow: Workflow, searches: Searches
+    ) -> None:
+        """The writer looks again when its mark is visible: reads may have come before that."""
+        store, begin = uuid4().hex, Clock().now() - timedelta(seconds=1)
+        poller = Poller(searches, store)
+        body = a_body(f"N{store[:8]}", {"storeId": store, "modified": begin, "version": 1})
+        asked = Clock().now()
+        await poller.poll(begin)
+        await keep(workflow.db, body)
+        async with changing(workflow.db, body["id"], {"touched": True}):
+            marking = asyncio.create_task(mark_late(workflow.db, [body["id"]], begin))
+            await somebody_waits_to_write(workflow.db)
+            (known,) = (
+                await workflow.db["delta_reads"].find().sort("read", -1).limit(1).to_list(None)
+            )
+            await until(lambda: Clock().now() > known["read"] + LEASE)
+
+            since, asked = asked, Clock().now()
+            await poller.poll(since)
+        await marking
+        missed = dict(poller.seen)
+        await poller.poll(asked)
+
+        assert missed == {}
+        assert poller.seen == {body["id"]: 1}
+
     async def test_are_of_one_moment_on_all_pages(
         self, workflow: Workflow, searches: Searches
     ) -> None:
@@ -217,3 +267,18 @@ class TestOrdersFromBefore:
 
         assert before == 0
         assert await count() == 201
+
+    async def test_stay_as_they_are_if_they_change_meanwhile(self, workflow: Workflow) -> None:
+        id_, orders = f"F{uuid4().hex[:8]}", workflow.db["orders"]
+        before, after = (stored(a_body(id_, {"storeId": store})) for store in ("Oslo", "Rome"))
+        by = {name: after[name] for name in ("groups", "keys", "facets", "name")}
+        await orders.insert_one({name: before[name] for name in before.keys() - by.keys()})
+
+        async with changing(workflow.db, id_, {**after, "revision": 2}):
+            filling = asyncio.create_task(fill_in(workflow.db))
+            await somebody_waits_to_write(workflow.db)
+        await filling
+
+        found = await workflow.stored(id_)
+        assert {name: found[name] for name in by} == by
+        assert before["groups"] != after["groups"]
