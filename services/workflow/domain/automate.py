@@ -12,6 +12,7 @@ from contracts.order_search import OrderFilter
 from contracts.settings import Configuration, OrderAutomation
 from services.chassis.outcomes import Ignore, Refused
 from services.workflow.domain.order import OrderDocument
+from services.workflow.domain.payment_totals import known_totals
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
 from services.workflow.domain.steps import open_quantity, shipped_lines
@@ -195,14 +196,15 @@ def _is_picked(line: OrderLine) -> bool:
 
 
 def _is_captured(order: Order, _: Configuration) -> bool:
-    captured = (order.order_form or _NO_FORM).captured_payment_total or _ZERO
+    _authorized, captured, _credited = known_totals(order.order_form or _NO_FORM)
     return captured >= (order.net_total or _ZERO) > _ZERO
 
 
 def _is_authorized(order: Order, _: Configuration) -> bool:
     form = order.order_form or _NO_FORM
     # Without a total, as it may be imported, nobody knows what there is to pay.
-    return form.total is not None and (form.authorized_payment_total or _ZERO) >= form.total
+    authorized, _captured, _credited = known_totals(form)
+    return form.total is not None and authorized >= form.total
 
 
 def _every(answers: Iterable[bool]) -> bool:

@@ -18,6 +18,7 @@ from contracts.order_line import OrderLine
 from contracts.payment import Payment
 from contracts.shipment import Shipment
 from contracts.terms import APART, main_groups, moment_term, name_term, pair, term, words
+from services.workflow.domain.payment_totals import known_totals
 
 MOST_WORDS: Final = 500
 """Words of an order that are kept; those of later lines are left out."""
@@ -54,11 +55,11 @@ def found_by(order: Order) -> dict[str, Any]:  # Any: texts and lists of texts, 
 
 def payment_state(order: Order, form: OrderForm) -> str:
     """Return how much of the total is authorized (domain 6.4): a `PaymentState`."""
-    authorized, total = form.authorized_payment_total or _ZERO, form.total or _ZERO
+    (authorized, _, credited), total = known_totals(form), form.total or _ZERO
     owed, told = total - authorized, order.remaining_payment
     if told is not None and abs(owed) != abs(told):
         # The order was calculated with the other formula of domain 6.4, or with its sign turned.
-        owed = (order.net_total or _ZERO) - (authorized - (form.credit_payment_total or _ZERO))
+        owed = (order.net_total or _ZERO) - (authorized - credited)
     if owed < _ZERO:
         return "OverPaid"
     if not authorized and total > _ZERO:
@@ -246,8 +247,8 @@ def _moments(order: Order, form: OrderForm) -> Iterator[tuple[str, datetime | No
     if order.ready_for_pickup is None:  # else it was picked
         deadlines += [order.store_pick_date, *(one.store_pick_date for one in lines)]
     yield terms.DEADLINE, min(filter(None, deadlines), default=None)
-    held = (form.authorized_payment_total or _ZERO) > (form.captured_payment_total or _ZERO)
-    if held:
+    authorized, captured, _ = known_totals(form)
+    if authorized > captured:
         expiries = (
             payment.authorization_expires
             for payment in form.payments or ()

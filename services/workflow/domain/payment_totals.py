@@ -43,6 +43,26 @@ def payment_totals(payments: Sequence[Payment]) -> tuple[Decimal, Decimal, Decim
     return authorized + lone_captures, captured, credited
 
 
+def known_totals(form: OrderForm) -> tuple[Decimal, Decimal, Decimal]:
+    """Return what is authorized, captured and credited: as calculated, or sent with an import.
+
+    Of what an import left out (decided 2.5) the payments tell.
+    """
+    authorized, captured, credited = (
+        form.authorized_payment_total,
+        form.captured_payment_total,
+        form.credit_payment_total,
+    )
+    if authorized is not None and captured is not None and credited is not None:
+        return authorized, captured, credited
+    added = payment_totals(form.payments or ())
+    return (
+        added[0] if authorized is None else authorized,
+        added[1] if captured is None else captured,
+        added[2] if credited is None else credited,
+    )
+
+
 def captured_lines(form: OrderForm) -> set[str]:
     """Return the ids of the lines for which money has been taken.
 

@@ -212,6 +212,15 @@ class TestPayments:
 
         assert found == (False, False)
 
+    def test_count_for_an_import_that_brings_no_totals_of_them(self) -> None:
+        sale = a_payment(transaction_type="Sale")
+        imported = in_progress(total=998, payments=[sale])
+        imported = imported.model_copy(update={"net_total": Decimal(998)})
+
+        found = holds("PaymentAuthorized", imported), holds("PaymentCaptured", imported)
+
+        assert found == (True, True)
+
     @given(
         payments=st.lists(
             st.tuples(

@@ -1,5 +1,6 @@
 """By what an order is found; that searches find it so is tested on the real MongoDB."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +44,15 @@ class TestFoundBy:
 
         places = [one for one in found["groups"] if one.startswith("#warehouse ")]
         assert sorted(places) == ["#warehouse oslo", "#warehouse wh1"]
+
+    def test_is_until_when_its_money_is_held_whether_it_was_calculated_or_not(self) -> None:
+        payment = a_payment(authorization_expires=datetime(2026, 11, 30, tzinfo=UTC))
+        imported = an_order(order_form=a_form(payments=[payment]))
+
+        found = [found_by(imported), found_by(calculated(imported))]
+
+        held = "#authorizedUntil 2026-11-30T00:00:00.000"
+        assert [held in one["keys"] for one in found] == [True, True]
 
     def test_has_nothing_twice(self) -> None:
         line = a_line(code="A")
@@ -109,6 +119,26 @@ class TestPaymentState:
 
         assert order.order_form is not None
         assert payment_state(order, order.order_form) == expected
+
+    @pytest.mark.parametrize(
+        ("amounts", "expected"),
+        [([998], "Paid"), ([500, 499], "OverPaid"), ([997], "PartiallyPaid"), ([], "NotPaid")],
+    )
+    def test_is_told_by_the_payments_of_an_import_without_their_totals(
+        self, amounts: list[int], expected: str
+    ) -> None:
+        payments = [a_payment(amount=Decimal(one)) for one in amounts]
+
+        form = a_form(total=Decimal(998), payments=payments)
+
+        assert payment_state(an_order(order_form=form), form) == expected
+
+    def test_is_told_by_the_totals_that_an_import_brings(self) -> None:
+        form = a_form(total=Decimal(998), authorized_payment_total=Decimal(0))
+
+        found = payment_state(an_order(order_form=form), form)
+
+        assert found == "NotPaid"
 
     def test_is_paid_when_nothing_costs_anything(self) -> None:
         form = a_form(line_items=[], shipments=[], payments=[])
