@@ -66,7 +66,7 @@ async def paged(searches: Searches, asked: Json) -> list[Json]:
 async def market(database: Database) -> str:
     """Store orders of which several are equal in whatever they are sorted by."""
     market = uuid4().hex
-    statuses = ["OrderCanceled", "New", "Zzz", "InProgress", "New", "Aaa", "Completed"]
+    statuses = ["OrderCanceled", "New", "Zzz", "InProgress", "new", "Aaa", "Completed"]
     bodies = [
         a_body(
             f"{'bAc'[number % 3]}{number}-{market[:6]}",
@@ -119,7 +119,7 @@ class TestSortOrder:
         assert scrolled == [order["id"] for order in found]
 
 
-RANKS = ["New", "InProgress", "Completed", "OrderCanceled", "Aaa", "Zzz"]
+RANKS = ["New", "new", "InProgress", "Completed", "OrderCanceled", "Aaa", "Zzz"]
 FOLDED = {"Åse": "ase", "arne": "arne", "Bo": "bo", None: ""}
 KEYS = {
     "Created": lambda order: (order["created"], order["id"]),

@@ -46,7 +46,7 @@ class Sorting:
         """Return the stages that add to orders what they are sorted by."""
         if _RANK not in self.fields:
             return []
-        own = {"$concat": ["$order.orderType", APART, "$order.status"]}
+        own = {"$toLower": {"$concat": ["$order.orderType", APART, "$order.status"]}}
         place = {"$indexOfArray": [{"$literal": list(self.statuses)}, own]}
         # What is not among the settings' is at -1, which is the last of them.
         numbers = {"$literal": [*self.statuses.values(), _LAST]}
@@ -94,12 +94,20 @@ def sorting(search: OrderFilter, configuration: Configuration) -> Sorting:
 
 
 def _statuses(configuration: Configuration) -> Mapping[str, int]:
-    """Return the number of each status of each type: orders sort by it (decided 4.2)."""
+    """Return the number of each status of each type: orders sort by it (decided 4.2).
+
+    Names are the same in any case, as everywhere.
+    """
     return {
-        f"{kind.name}{APART}{status.name}": status.order
+        _lowered(f"{kind.name}{APART}{status.name}"): status.order
         for kind in configuration.order_types
         for status in kind.order_statuses
     }
+
+
+def _lowered(name: str) -> str:
+    """Return the name as MongoDB's $toLower does, which leaves letters that are not ASCII alone."""
+    return name.encode().lower().decode()
 
 
 def _at(found: Bson, path: str) -> Any:  # noqa: ANN401 - whatever is sorted by
