@@ -1,7 +1,8 @@
 """The order validator, over HTTP (S2, order validation); what automations look at, in MongoDB."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from pydantic_core import from_json
@@ -15,7 +16,13 @@ from services.chassis.calls import Attempt
 from services.chassis.clock import Clock
 from services.chassis.http import Answer, CallFailed, Outbound
 from services.chassis.mongo import Database
-from services.workflow.domain.automate import BACK_IN_STOCK, back_in_stock, concerns, needs
+from services.workflow.domain.automate import (
+    BACK_IN_STOCK,
+    back_in_stock,
+    concerns,
+    needs,
+    promised_to,
+)
 from services.workflow.domain.automation_runs import Look, Looked, Position, from_here, page_size
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.validate import ValidationCall, unavailable
@@ -139,20 +146,25 @@ class Automations:
             )
             if found:
                 concerned = [one for one in found if concerns(automation, one, configuration)]
+                promised = look.promised
                 if automation.condition == BACK_IN_STOCK:
-                    concerned = await self._in_stock(concerned)
+                    concerned = await self._in_stock(concerned, promised)
+                    promised = promised_to([one.order for one in concerned], promised)
                 return Looked(
                     [AutomateOrder(order_id=one.id, automation=automation) for one in concerned],
                     seen=len(found),
                     position=_behind(automation, found[-1].order),
+                    promised=promised,
                 )
         return Looked()
 
-    async def _in_stock(self, documents: Sequence[OrderDocument]) -> list[OrderDocument]:
+    async def _in_stock(
+        self, documents: Sequence[OrderDocument], promised: Mapping[str, Decimal]
+    ) -> list[OrderDocument]:
         orders = [one.order for one in documents]
         records = {record for order in orders for record in needs(order)}
         stock = await available(self._database(), records)
-        there = {order.id for order in back_in_stock(orders, stock)}
+        there = {order.id for order in back_in_stock(orders, stock, promised)}
         return [one for one in documents if one.id in there]
 
 

@@ -33,7 +33,10 @@ RESERVE = [{"Name": "IncreaseReservedInventory"}]
 
 @pytest.fixture(scope="module")
 async def automated(world: World) -> AsyncIterator[World]:
-    """The automations above, every second, few orders a run; each new status reserves goods."""
+    """The automations above, every second, few orders a run, stock for one order at a time.
+
+    Each new status reserves goods.
+    """
     names = ["New", *(one["Status"] for one in AUTOMATIONS)]
     statuses = [{"Name": name, "Order": at} for at, name in enumerate(names)]
     statuses += [
@@ -42,7 +45,11 @@ async def automated(world: World) -> AsyncIterator[World]:
     kind = {"Name": "Automated", "OrderStatuses": statuses}
     answer = await world.shop("GET", "/api/Settings/OrderTypes")
     await world.configure("OrderTypes", [*answer.json, kind])
-    automations = {"OrderAutomations": AUTOMATIONS, "MaxOrdersToProcessPerRun": 4}
+    automations = {
+        "OrderAutomations": AUTOMATIONS,
+        "MaxOrdersToProcessPerRun": 4,
+        "BackInStockBatchSize": 1,
+    }
     settings = {"OrderAutomationSettings": automations, "AutomationIntervalSeconds": 1}
     await world.configure("OrderSettings", settings)
     yield world

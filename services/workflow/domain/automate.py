@@ -127,15 +127,18 @@ def _same(name: str | None, other: str) -> bool:
 # -- the conditions (domain 6.7) -------------------------------------------------------------------
 
 
-def back_in_stock(orders: Iterable[Order], stock: Mapping[str, Decimal]) -> Iterator[Order]:
+def back_in_stock(
+    orders: Iterable[Order], stock: Mapping[str, Decimal], promised: Mapping[str, Decimal]
+) -> Iterator[Order]:
     """Yield the orders for whose open lines there is stock, in their order.
 
     What one of them needs is not there for those behind it. What an order holds already is not
     needed again (domain 6.5); an order without an open line is not waiting for stock.
 
     :param stock: what is available, by the name of the stock record
+    :param promised: what of it orders before these are to have
     """
-    left = dict(stock)
+    left = {place: units - promised.get(place, _ZERO) for place, units in stock.items()}
     for order in orders:
         lines = (order.order_form or _NO_FORM).line_items or ()
         needed = needs(order)
@@ -145,6 +148,15 @@ def back_in_stock(orders: Iterable[Order], stock: Mapping[str, Decimal]) -> Iter
             for place, quantity in needed.items():
                 left[place] -= quantity
             yield order
+
+
+def promised_to(orders: Iterable[Order], before: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Return what is promised once these orders are to have what they need, too."""
+    promised = dict(before)
+    for order in orders:
+        for place, units in needs(order).items():
+            promised[place] = promised.get(place, _ZERO) + units
+    return promised
 
 
 def needs(order: Order) -> dict[str, Decimal]:

@@ -4,9 +4,10 @@ A run is begun by a `RunAutomations`, goes on from look to look, each at a page 
 ends with the next one's message, which is delayed (services/decisions/0011).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import ClassVar, Final
 
 from contracts.messages.orders import AutomateOrder, RunAutomations
@@ -24,6 +25,8 @@ LOST: Final = timedelta(minutes=10)
 """How long a look may take: longer than a process that died is waited for, several times over."""
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 500
+_MOST_PROMISED: Final = 10_000
+"""Stock records of which a run remembers what it has promised; behind them the next one goes on."""
 
 
 class NotNow(Ignore):
@@ -52,23 +55,30 @@ class AutomationRuns(Document):
 
 
 class Look(Part):
-    """A look at the next candidates of a run in which so many were looked at before."""
+    """A look at the next candidates of a run in which so many were looked at before.
+
+    `promised` is what the orders found before are to have of each stock record: it is still there,
+    since they come to reserve it later than the run comes to its next page.
+    """
 
     run: int
     position: Position | None = None
     seen: int = 0
+    promised: Mapping[str, Decimal] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What a look has found: the orders to move on, and from which place the next one goes on.
 
-    Without a place there was nobody left to look at.
+    Without a place there was nobody left to look at. `promised` is what these orders, too, are to
+    have.
     """
 
     commands: Sequence[AutomateOrder] = ()
     seen: int = 0
     position: Position | None = None
+    promised: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +141,14 @@ def go_on(
     seen = look.seen + looked.seen
     settings = configuration.order_settings.order_automation_settings
     runs = runs.model_copy(update={"at": now, "position": looked.position})
-    if looked.position is not None and seen < settings.max_orders_to_process_per_run:
-        return Next(runs, look=Look(run=look.run, position=looked.position, seen=seen))
+    may_go_on = (
+        seen < settings.max_orders_to_process_per_run and len(looked.promised) <= _MOST_PROMISED
+    )
+    if looked.position is not None and may_go_on:
+        following = Look(
+            run=look.run, position=looked.position, seen=seen, promised=looked.promised
+        )
+        return Next(runs, look=following)
     ended = runs.model_copy(update={"has_ended": True})
     interval = pace(configuration)
     if interval is None:

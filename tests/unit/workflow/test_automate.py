@@ -32,6 +32,7 @@ from services.workflow.domain.automate import (
     concerns,
     needs,
     pace,
+    promised_to,
 )
 from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import pricing
@@ -287,8 +288,8 @@ class TestBackInStock:
     def test_needs_all_that_is_open(self) -> None:
         order = with_line(quantity=5, canceled_quantity=1, delivered_quantity=1)
 
-        too_few = list(back_in_stock([order], {PLACE: Decimal(2)}))
-        enough = list(back_in_stock([order], {PLACE: Decimal(3)}))
+        too_few = list(back_in_stock([order], {PLACE: Decimal(2)}, {}))
+        enough = list(back_in_stock([order], {PLACE: Decimal(3)}, {}))
 
         assert (too_few, enough) == ([], [order])
 
@@ -325,16 +326,27 @@ class TestBackInStock:
     def test_is_nothing_that_an_order_without_open_lines_waits_for(self) -> None:
         order = with_line(quantity=5, canceled_quantity=5)
 
-        found = list(back_in_stock([order], {PLACE: Decimal(9)}))
+        found = list(back_in_stock([order], {PLACE: Decimal(9)}, {}))
 
         assert found == []
 
     def test_serves_who_came_first(self) -> None:
         first, second, third = (with_line(quantity=units) for units in (3, 2, 1))
 
-        found = list(back_in_stock([first, second, third], {PLACE: Decimal(4)}))
+        found = list(back_in_stock([first, second, third], {PLACE: Decimal(4)}, {}))
 
         assert found == [first, third]
+
+    @given(st.lists(st.lists(QUANTITIES, max_size=3), max_size=5), STOCK, st.integers(0, 5))
+    def test_finds_the_same_page_by_page_as_at_once(
+        self, orders: list[list[tuple[str, int, int, int, int]]], stock: dict[str, Decimal], at: int
+    ) -> None:
+        made = [waiting(*lines) for lines in orders]
+
+        first = list(back_in_stock(made[:at], stock, {}))
+        second = list(back_in_stock(made[at:], stock, promised_to(first, {})))
+
+        assert [*first, *second] == list(back_in_stock(made, stock, {}))
 
     @given(st.lists(st.lists(QUANTITIES, max_size=3), max_size=5), STOCK)
     def test_never_promises_more_than_there_is(
@@ -342,7 +354,7 @@ class TestBackInStock:
     ) -> None:
         made = [waiting(*lines) for lines in orders]
 
-        found = list(back_in_stock(made, stock))
+        found = list(back_in_stock(made, stock, {}))
 
         together = needed(found)
         assert all(units <= stock[place] for place, units in together.items())
@@ -353,7 +365,7 @@ class TestBackInStock:
     ) -> None:
         order = waiting(*lines)
 
-        found = list(back_in_stock([order], stock))
+        found = list(back_in_stock([order], stock, {}))
 
         is_there = all(stock.get(place, 0) >= units for place, units in needs(order).items())
         is_open = any(ordered > 0 for _, ordered, *_ in lines)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -126,6 +127,28 @@ class TestGoOn:
         assert follows is not None
         assert (follows.look, follows.run) == (None, RunAutomations(number=5))
         assert follows.runs.position == behind(A, 100)
+
+    def test_remembers_in_a_run_what_it_has_promised_up_to_a_limit(self) -> None:
+        few, many = ({str(at): Decimal(1) for at in range(count)} for count in (2, 10_001))
+
+        follow = [
+            go_on(
+                runs(4, ended=False),
+                Look(run=4),
+                Looked(seen=1, position=behind(A, 1), promised=promised),
+                now=NOW,
+                configuration=configured(A),
+            )
+            for promised in (few, many)
+        ]
+
+        goes_on, ends = follow
+        assert goes_on is not None
+        assert goes_on.look is not None
+        assert Look.model_validate_json(goes_on.look.model_dump_json()).promised == few
+        assert ends is not None
+        assert (ends.look, ends.run) == (None, RunAutomations(number=5))
+        assert ends.runs.position == behind(A, 1)
 
     def test_sends_no_next_run_where_there_are_no_automations_any_more(self) -> None:
         follows = go_on(runs(4, ended=False), Look(run=4), Looked(), now=NOW, configuration=DEFAULT)
