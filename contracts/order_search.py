@@ -132,6 +132,8 @@ class OrderFilter(Model):
     """Unfinished orders whose authorization expires within days (a setting) or has expired."""
 
     inventory_status: InventoryState | None = None
+    """A line is in stock as far as units are reserved for it, and once it has left; what lies in
+    stock for anybody does not count."""
     shipping_method_name: str | None = None
     shipping_method_names: ListOf[str] | None = None
     selected_discounts: ListOf[str] | None = None
