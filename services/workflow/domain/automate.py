@@ -11,6 +11,7 @@ from contracts.order_line import OrderLine
 from contracts.order_search import OrderFilter
 from contracts.settings import Configuration, OrderAutomation
 from services.chassis.outcomes import Ignore, Refused
+from services.workflow.domain.find import GONE
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.payment_totals import known_totals
 from services.workflow.domain.place import Cause
@@ -25,8 +26,6 @@ _LONGEST_PACE: Final = 366 * 24 * 60 * 60
 _ZERO: Final = Decimal(0)
 _NO_FORM: Final = OrderForm()
 _SHIPPED: Final = "shipped"
-_GONE: Final = frozenset({_SHIPPED, "released"})
-"""Statuses of shipments whose stock is no question any more."""
 
 
 class LeftAlone(Ignore):
@@ -170,7 +169,7 @@ def needs(order: Order) -> dict[str, Decimal]:
     waiting = (
         shipment
         for shipment in form.shipments or ()
-        if (shipment.status or "").casefold() not in _GONE
+        if (shipment.status or "").casefold() not in GONE
     )
     for shipment, line in shipped_lines(waiting):
         units = max(_open(line), _ZERO)

@@ -26,7 +26,7 @@ MOST_WORDS: Final = 500
 _DELETED: Final = "deleted"
 _OPEN_ERRORS: Final = frozenset({"new", "active"})
 _DONE: Final = frozenset({"Processed", "Paid", "Approved"})
-_GONE: Final = frozenset({"released", "shipped"})
+GONE: Final = frozenset({"released", "shipped"})
 """Statuses of shipments whose stock is no question any more."""
 _PICKLIST: Final = "picklistid"
 _ZERO: Final = Decimal(0)
@@ -75,7 +75,7 @@ def inventory_state(form: OrderForm) -> str:
     gone = {
         line.line_item_id
         for shipment in form.shipments or ()
-        if (shipment.status or "").casefold() in _GONE
+        if (shipment.status or "").casefold() in GONE
         for line in shipment.line_items or ()
     }
     is_whole, is_some = True, False
