@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
+from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -31,6 +32,18 @@ TOPICS = (
 )
 
 Found = TypeVar("Found")
+
+
+async def served(app: web.Application, *, port: int = 0) -> tuple[web.AppRunner, str]:
+    """Serve an application on loopback; return its runner, to clean up, and its address.
+
+    Who hangs up is noticed, and nobody who hangs holds up the end.
+    """
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    return runner, site.name
 
 
 @overload

@@ -19,6 +19,8 @@ from aiohttp import web
 from jsonschema import Draft202012Validator
 from openapi_spec_validator.readers import read_from_filename
 
+from tests.harness import served
+
 DOCUMENT: Final = (
     Path(__file__).parents[1] / "contracts" / "schemas" / "payment-provider.openapi.yaml"
 )
@@ -92,13 +94,8 @@ class Provider:
         app = web.Application()
         app.router.add_post("/{what:authorizations|captures|voids|credits}", self._do)
         app.router.add_get("/operations/{key}", self._say)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", int(self.url.rpartition(":")[2] or 0))
-        await site.start()
-        self.url = site.name
+        port = int(self.url.rpartition(":")[2] or 0)
+        self._runner, self.url = await served(app, port=port)
         return self
 
     async def __aexit__(

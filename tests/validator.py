@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.harness import served
+
 Json = Any
 """Any: JSON, for tests to look into."""
 
@@ -49,13 +51,8 @@ class OrderValidator:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/validate", self._answer)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"{site.name}/validate"
+        self._runner, address = await served(app)
+        self.url = f"{address}/validate"
         return self
 
     async def __aexit__(

@@ -13,7 +13,7 @@ from services.chassis.dead_letters import DeadLetters
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
 from tests import toy
-from tests.harness import Wire, running
+from tests.harness import Wire, running, served
 from tests.integration.chassis.seen import a_counter, dead_letter, events
 from tests.toy import Add
 
@@ -48,11 +48,7 @@ async def collector() -> AsyncIterator[Collector]:
     collector = Collector()
     app = web.Application()
     app.router.add_post("/v1/traces", collector.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    collector.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    runner, collector.url = await served(app)
     yield collector
     await runner.cleanup()
 

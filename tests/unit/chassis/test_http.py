@@ -20,6 +20,7 @@ from services.chassis.http import (
     is_allowed,
 )
 from services.chassis.settings import Network
+from tests.harness import served
 
 LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -41,12 +42,9 @@ async def a_client(allowed: tuple[Network, ...] = LOOPBACK) -> AsyncIterator[Out
 async def a_server(answer: Handler) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    runner, address = await served(app)
     try:
-        yield site.name
+        yield address
     finally:
         await runner.cleanup()
 
