@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pymongo import DeleteMany, UpdateMany, UpdateOne
 
 from contracts.message import Envelope, derived
 from contracts.settings import Configuration
 from services.chassis.document import AnyDocument, Document
+from services.chassis.ids import new_id
 from services.chassis.inbox import Outcome
 from services.chassis.mongo import Bson
 
@@ -91,7 +92,7 @@ class Batch:
     originals: dict[Key, Document | None] = field(default_factory=dict)
     current: dict[Key, Document | None] = field(default_factory=dict)
     causes: dict[Key, Envelope] = field(default_factory=dict)
-    id: UUID = field(default_factory=uuid4)
+    id: UUID = field(default_factory=new_id)
     patches: list[tuple[str, UpdateOne | UpdateMany]] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)
     outgoing: list[Envelope] = field(default_factory=list)

@@ -8,7 +8,6 @@ every process of the service, since a link that is sent twice has one effect.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from uuid import uuid4
 
 import structlog
 from pymongo.errors import PyMongoError
@@ -16,6 +15,7 @@ from pymongo.errors import PyMongoError
 from contracts.message import Envelope, Message
 from contracts.settings import Configuration
 from services.chassis.clock import Clock
+from services.chassis.ids import new_id
 from services.chassis.kafka import NotTaken, Producer
 from services.chassis.mongo import Database
 
@@ -80,7 +80,7 @@ class Chain:
         if message is None:
             return
         # An id of its own: the last such message may have come too early to have an effect.
-        id_ = uuid4()
+        id_ = new_id()
         log.info("chain.begun", message=message.type, message_id=id_)
         envelope = Envelope(
             id=id_,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from contracts.faults import FieldError, Invalid
 from contracts.model import Parsed, parse
@@ -17,6 +17,7 @@ from contracts.reading import load
 from services.api.domain import Client, Origin, Refusal, refusal
 from services.api.entrypoints.limits import Slot
 from services.chassis.health import Receive, Scope
+from services.chassis.ids import new_id
 
 T = TypeVar("T")
 
@@ -207,7 +208,7 @@ class Request:
             raise refusal("validation-failed", errors=[fault])
         return Origin(
             client=self.client.id,
-            command=uuid4(),
+            command=new_id(),
             traceparent=self._traceparent(),
             respond_async=may_leave and self.wants_to_leave,
             key=key,

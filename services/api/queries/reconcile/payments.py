@@ -10,8 +10,8 @@ from services.chassis.mongo import Bson
 
 _ZERO: Final = Decimal(0)
 _COUNTED: Final = frozenset({"Processed", "Paid", "Approved"})
-_DERIVED: Final = 5
-"""The kind of UUID that an operation's id is."""
+_DERIVED: Final = frozenset({8, 5})
+"""The kinds of UUID that an operation's id is; once it was the second."""
 
 # What each kind of operation, and each type of entry, adds to what is held and to what was taken.
 _BY_KIND: Final = {"authorize": (1, 0), "capture": (-1, 1), "void": (-1, 0), "credit": (0, -1)}
@@ -97,6 +97,6 @@ def _is_derived(reference: object) -> bool:
     if not isinstance(reference, str):
         return False
     try:
-        return UUID(reference).version == _DERIVED
+        return UUID(reference).version in _DERIVED
     except ValueError:
         return False
