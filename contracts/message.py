@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import ClassVar, Final, TypeVar
 from uuid import UUID
@@ -90,14 +91,10 @@ class Envelope:
     def headers(self) -> list[tuple[str, bytes]]:
         """Return the CloudEvents attributes as Kafka headers (binary mode)."""
         headers = [
-            ("ce_specversion", b"1.0"),
+            *_of_type(self.type),
+            _of_time(self.time),
             ("ce_id", str(self.id).encode()),
-            ("ce_type", self.type.encode()),
-            ("ce_source", SOURCE.encode()),
             ("ce_subject", self.key.encode()),
-            ("ce_time", self.time.isoformat().replace("+00:00", "Z").encode()),
-            ("ce_dataschema", f"{SCHEMA_BASE}{self.type}.json".encode()),
-            ("content-type", b"application/json"),
             ("ce_correlationid", self.correlation_id.encode()),
         ]
         if self.causation_id is not None:
@@ -136,6 +133,24 @@ class Envelope:
             raise Undecodable(f"the header {error.args[0]} is missing") from error
         except ValueError as error:
             raise Undecodable("an id, a time or a number in the headers is malformed") from error
+
+
+@lru_cache
+def _of_type(kind: str) -> Headers:
+    """Return what all messages of a type have in common."""
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_source", SOURCE.encode()),
+        ("content-type", b"application/json"),
+        ("ce_type", kind.encode()),
+        ("ce_dataschema", f"{SCHEMA_BASE}{kind}.json".encode()),
+    )
+
+
+@lru_cache(maxsize=16)
+def _of_time(at: datetime) -> tuple[str, bytes]:
+    # All messages of a batch have the same time.
+    return "ce_time", at.isoformat().replace("+00:00", "Z").encode()
 
 
 def derived(cause: UUID, position: int | str) -> UUID:
