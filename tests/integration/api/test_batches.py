@@ -14,6 +14,7 @@ from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
 from tests import harness
 from tests.builders import the_reference_body
+from tests.harness import until
 from tests.integration.api.answering import Answerer, answer
 from tests.integration.api.calling import Answer, Caller
 from tests.integration.api.conftest import api_settings
@@ -180,3 +181,26 @@ class TestABatch:
         assert (said.status, said.problem) == (409, "batch-incomplete")
         assert [one["path"] for one in said.json["errors"]] == ["[2]"]
         assert said.headers["existing-orders"] == "[0]"
+
+    async def test_tells_each_order_what_became_of_it_although_one_is_gone_at_the_repeat(
+        self, settings: ChassisSettings, answerer: Answerer, database: Database
+    ) -> None:
+        ids, key = [f"O-{uuid4().hex[:8]}" for _ in range(3)], uuid4().hex
+        await database["orders"].insert_many([{"_id": id_, "order": {}} for id_ in ids])
+        named = [{"orderId": id_, "lineItemId": "1"} for id_ in ids]
+        path, headers = "/api/Orders/OrderLines/Cancel", {"idempotency-key": key}
+        for id_ in ids:
+            answerer.scripts[id_] = never
+        async with impatient(settings) as call:
+            first = await call("POST", path, named, headers=headers)
+            await until(lambda: all(answerer.named(id_) for id_ in ids))
+            done = [answerer.named(id_)[0].id for id_ in ids]
+            await mark(database, done[0], 200, a="number 1")
+            await mark(database, done[1], 200, a="number 2")
+            await database["orders"].delete_one({"_id": ids[0]})
+            answerer.scripts[ids[2]] = lambda c, _: (answer(c, 200, shape="number 4"), None)
+            again = await call("POST", path, named, headers=headers)
+
+        assert (first.status, again.status, again.json) == (202, 200, 2 + 4)
+        assert [{one.id for one in answerer.named(id_)} for id_ in ids] == [{id_} for id_ in done]
+        assert [len(answerer.named(id_)) for id_ in ids] == [1, 1, 2]

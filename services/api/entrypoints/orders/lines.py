@@ -163,20 +163,27 @@ async def cancel_lines(request: Request, parts: Parts) -> Response:
     visible = await parts.orders.visible(lines, request.client)
     if len(visible) < len(lines):
         log.info("orders.not_found", orders=sorted(lines.keys() - visible))
-    builds = [
-        _cancelling(
+    named = [
+        (
+            place,
             CancelOrderLines(
                 order_id=order_id,
                 line_item_ids=tuple(ids),
                 send_notifications=query.send_notifications,
                 user=request.client.id,
                 origin="POST /api/Orders/OrderLines/Cancel",
-            )
+            ),
         )
-        for order_id, ids in lines.items()
+        for place, (order_id, ids) in enumerate(lines.items())
         if order_id in visible
     ]
-    outcome = await parts.commands.carry_out_many(builds, request.origin(raw), summary="sum")
+    outcome = await parts.commands.carry_out_many(
+        [_cancelling(message) for _, message in named],
+        request.origin(raw),
+        # As the request names them: when it comes again, some may be there no more.
+        places=[(place,) for place, _ in named],
+        summary="sum",
+    )
     return command_response(outcome, ignored=parsed.ignored)
 
 
