@@ -23,7 +23,15 @@ from services.chassis.batch import MAX_DATA, Batch, fitting
 from services.chassis.clock import Clock
 from services.chassis.inbox import Inbox, Outcome, mark
 from services.chassis.kafka import Producer
-from services.chassis.mongo import Bson, Database, is_duplicate, is_outage
+from services.chassis.mongo import (
+    Bson,
+    Database,
+    InTransaction,
+    Session,
+    is_duplicate,
+    is_outage,
+    transact_once,
+)
 from services.chassis.store import Store
 from services.chassis.unit_of_work import UnitOfWork
 from services.chassis.works import LONGEST_HEADER, Work, headers_of, id_of
@@ -155,6 +163,7 @@ class DeadLetters:
     """Reads and redrives the dead letters of all services."""
 
     def __init__(self, database: Database, producer: Producer, topic_prefix: str) -> None:
+        self._database = database
         self._collection = database[COLLECTION]
         self._producer = producer
         self._prefix = topic_prefix
@@ -180,25 +189,34 @@ class DeadLetters:
             found["data"] = zstandard.decompress(found["data"])
         return found
 
-    async def discard(self, id_: str) -> bool:
-        """Remove one for good; says whether it was there."""
-        result = await self._collection.delete_one({"_id": id_})
-        return bool(result.deleted_count)
+    async def discard(self, id_: str, *, request: UUID | None = None, now: datetime) -> bool:
+        """Remove one for good; says whether it was there when this request first came.
 
-    async def redrive(self, id_: str, *, now: datetime) -> bool:
+        :param request: what the request is known by when it comes again; None if it will not
+        """
+
+        def remove(database: InTransaction, session: Session) -> Bson | None:
+            return database[COLLECTION].find_one_and_delete(
+                {"_id": id_}, {"_id": 1}, session=session
+            )
+
+        removed, _ = await transact_once(self._database, remove, request=request, at=now)
+        return removed is not None
+
+    async def redrive(self, id_: str, *, request: UUID | None = None, now: datetime) -> bool:
         """Put the message back at the end of its order's line; says whether it was there.
 
         It travels under a new id derived from its own, because the old one is marked as handled.
+        Whoever does it again has the same id, so it is handled once.
 
+        :param request: as `discard` has it
         :raises TooLarge: if no record of ours can carry it
         """
         found = await self.get(id_)
-        if found is None:
-            return False
-        fitting("a dead letter", found["data"])
-        await self._producer.send([_revived(found, self._prefix, now)])
-        await self._collection.delete_one({"_id": id_})
-        return True
+        if found is not None:
+            fitting("a dead letter", found["data"])
+            await self._producer.send([_revived(found, self._prefix, now)])
+        return await self.discard(id_, request=request, now=now)
 
 
 def _revived(found: Bson, prefix: str, now: datetime) -> Envelope:

@@ -6,8 +6,10 @@ PyMongo's own async client both have (services/decisions/0004-motor-behind-one-m
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
+from uuid import UUID
 
 import pymongo.database
 from bson import Decimal128
@@ -32,6 +34,8 @@ InTransaction = pymongo.database.Database[Bson]
 Session = ClientSession
 
 DUPLICATE_KEY = 11000
+EFFECTS = "effects"
+"""What requests have done that may come again."""
 _CACHE_LIMIT = 50_000
 
 Result = TypeVar("Result")
@@ -167,3 +171,36 @@ async def transact(database: Database, work: Callable[[InTransaction, Session], 
             )
 
     return await asyncio.get_running_loop().run_in_executor(None, run)
+
+
+async def prepare_effects(database: Database, *, kept: timedelta) -> None:
+    """Create the index by which effects are forgotten."""
+    await database[EFFECTS].create_index("at", expireAfterSeconds=int(kept.total_seconds()))
+
+
+async def transact_once(
+    database: Database,
+    work: Callable[[InTransaction, Session], Bson | None],
+    *,
+    request: UUID | None,
+    at: datetime,
+) -> tuple[Bson | None, bool]:
+    """Run `work` as `transact` does, unless it was run for this very request before.
+
+    Returns what it has made of things, and whether that was before; None is nothing, and not
+    remembered.
+
+    :param request: what the request is known by when it comes again; None if it will not
+    """
+
+    def run(plain: InTransaction, session: Session) -> tuple[Bson | None, bool]:
+        its = {"_id": request}
+        earlier = None if request is None else plain[EFFECTS].find_one(its, session=session)
+        if earlier is not None:
+            return earlier["made"], True
+        made = work(plain, session)
+        if request is not None and made is not None:
+            plain[EFFECTS].insert_one({**its, "at": at, "made": made}, session=session)
+        return made, False
+
+    return await transact(database, run)

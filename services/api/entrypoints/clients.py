@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Final
 from uuid import uuid4
 
@@ -179,7 +180,7 @@ async def change_client(request: Request, parts: Parts) -> Response:
             raise refusal("client-needed")
         return after
 
-    changed = await _change(request, parts, change)
+    changed, _ = await _change(request, parts, change, now=now)
     log.info("api_client.changed", id=changed.client_id, by=request.client.id, what=sorted(changes))
     return model_response(changed, OK, ignored_fields(parsed.ignored))
 
@@ -197,7 +198,9 @@ async def rotate_secret(request: Request, parts: Parts) -> Response:
         _must_hold(request.client, before)
         return before.model_copy(update={"modified": now})
 
-    changed = await _change(request, parts, change, secret=secret)
+    changed, is_earlier = await _change(request, parts, change, now=now, secret=secret)
+    if is_earlier:
+        return model_response(changed, OK, (NO_STORE,))
     log.info("api_client.rotated", id=changed.client_id, by=request.client.id)
     return _showing(changed, secret, OK, (NO_STORE,))
 
@@ -210,17 +213,20 @@ async def remove_client(request: Request, parts: Parts) -> Response:
         if before.client_id == request.client.id:
             raise refusal("client-needed")
 
-    removed = await _change(request, parts, change)
+    removed, _ = await _change(request, parts, change, now=parts.clock.now())
     log.info("api_client.removed", id=removed.client_id, by=request.client.id)
     return Response(NO_CONTENT)
 
 
 async def _change(
-    request: Request, parts: Parts, change: Change, *, secret: str | None = None
-) -> ApiClient:
+    request: Request, parts: Parts, change: Change, *, now: datetime, secret: str | None = None
+) -> tuple[ApiClient, bool]:
+    """Change the client that is named; says too whether this very request has done it before."""
     id_ = request.parameters["clientId"]
     try:
-        changed = await parts.clients.change(id_, change, secret=secret)
+        changed = await parts.clients.change(
+            id_, change, secret=secret, request=request.id, now=now
+        )
     except LastOwner as error:
         raise refusal("client-needed") from error
     if changed is None:

@@ -102,7 +102,8 @@ async def discard_dead_letter(request: Request, parts: Parts) -> Response:
     """Remove one for good: its message will never be handled."""
     query = query_of(request, DiscardQuery)
     id_ = request.parameters["id"]
-    if not await parts.dead_letters.discard(id_):
+    now = parts.clock.now()
+    if not await parts.dead_letters.discard(id_, request=request.id, now=now):
         raise refusal("not-found")
     log.info("dead_letter.discarded", id=id_, why=query.why, client=request.client.id)
     return Response(NO_CONTENT)
@@ -120,9 +121,9 @@ async def redrive_dead_letter(request: Request, parts: Parts) -> Response:
 
     If it fails again, it comes back as a new dead letter.
     """
-    id_ = request.parameters["id"]
+    id_, now = request.parameters["id"], parts.clock.now()
     try:
-        was_there = await parts.dead_letters.redrive(id_, now=parts.clock.now())
+        was_there = await parts.dead_letters.redrive(id_, request=request.id, now=now)
     except TooLarge as error:
         raise refusal("too-large", "Kafka does not take it back; discard it.") from error
     if not was_there:

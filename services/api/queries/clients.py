@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 
 from contracts.model import Model
 from services.api.domain import OWNER, Client, client
-from services.chassis.mongo import Bson, Database, InTransaction, Session, transact
+from services.chassis.mongo import Bson, Database, InTransaction, Session, transact_once
 
 # OWASP's least for argon2id: 20 ms and 19 MiB a try, and two tries at a time.
 _hasher: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -131,17 +131,27 @@ class Clients:
         return None
 
     async def change(
-        self, id_: str, change: Change, *, secret: str | None = None
-    ) -> ApiClient | None:
+        self,
+        id_: str,
+        change: Change,
+        *,
+        secret: str | None = None,
+        request: UUID | None,
+        now: datetime,
+    ) -> tuple[ApiClient, bool] | None:
         """Make of the client what `change` says; None if there is no such client.
 
         A new secret ends the old one and its tokens. Whatever `change` raises, nothing is changed.
+        What this very request has done before is not done again: others may have changed the client
+        since. So the second of what is returned says whether it was done before, the first what was
+        made of the client then or now, or what it was until it was removed.
 
+        :param request: what the request is known by when it comes again; None if it will not
         :raises LastOwner: if no active ApiOwner would be left
         """
         hashed = None if secret is None else await self._hashed(secret)
 
-        def work(database: InTransaction, session: Session) -> ApiClient | None:
+        def work(database: InTransaction, session: Session) -> Bson | None:
             clients = database["api_clients"]
             found = clients.find_one({"_id": id_}, session=session)
             if found is None:
@@ -152,15 +162,16 @@ class Clients:
                 _keep_another_owner(clients, id_, session)
             if after is None:
                 clients.delete_one({"_id": id_}, session=session)
-                return before
+                return _public(before)
             update: Bson = {"$set": _changeable(after)}
             if hashed is not None:
                 update["$set"]["secretHash"] = hashed
                 update["$inc"] = {"generation": 1}
             clients.update_one({"_id": id_}, update, session=session)
-            return after
+            return _public(after)
 
-        return await transact(self._database, work)
+        made, is_earlier = await transact_once(self._database, work, request=request, at=now)
+        return None if made is None else (_shown(made), is_earlier)
 
     async def keep_owner(self, id_: str, secret: str, *, now: datetime) -> None:
         """Make this client an active ApiOwner with this secret, which the environment says.
@@ -238,6 +249,10 @@ def _changeable(one: ApiClient) -> Bson:
         "isActive": one.is_active,
         "modified": one.modified,
     }
+
+
+def _public(one: ApiClient) -> Bson:
+    return {"_id": one.client_id, "created": one.created, **_changeable(one)}
 
 
 def _shown(found: Bson) -> ApiClient:

@@ -10,7 +10,7 @@ import zstandard
 from contracts.problems import Problem
 from services.api.domain import Batch, Command, Origin, Result
 from services.api.queries.inserts import Inserts
-from services.chassis.mongo import Bson, Database
+from services.chassis.mongo import Bson, Database, prepare_effects
 
 KEPT: Final = timedelta(days=7)
 """As long as the inbox marks by which a repeat is recognised (decided 10.1)."""
@@ -60,6 +60,7 @@ class Requests:
     """The api's memory of requests."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._keys = database["idempotency_keys"]
         self._operations = database["operations"]
         self._new_keys = Inserts(self._keys)
@@ -69,6 +70,7 @@ class Requests:
         """Create the indexes by which they expire."""
         for collection in (self._keys, self._operations):
             await collection.create_index("at", expireAfterSeconds=int(KEPT.total_seconds()))
+        await prepare_effects(self._database, kept=KEPT)
 
     async def claim(self, origin: Origin, *, now: datetime) -> Claim:
         """Tie the origin's key to its command, or return what it is tied to already."""

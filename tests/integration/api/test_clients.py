@@ -305,6 +305,27 @@ class TestLastOwner:
         assert statuses[1] in {401, 409}
 
 
+class TestOneRequest:
+    async def test_changes_a_client_once_however_often_it_is_carried_out_at_once(
+        self, call: Caller, database: Database
+    ) -> None:
+        clients, now, request = Clients(database), datetime.now(UTC), uuid4()
+        id_ = (await made(call))["clientId"]
+
+        done = await asyncio.gather(
+            *(
+                clients.change(id_, lambda one: one, secret=word, request=request, now=now)
+                for word in "12345678"
+            )
+        )
+
+        found = await clients.find(id_)
+        clients.close()
+        assert found is not None
+        assert found.generation == 2
+        assert sorted(one is not None and one[1] for one in done) == [False, *[True] * 7]
+
+
 class TestOwnerOfTheEnvironment:
     async def test_is_not_brought_back_to_what_it_was_by_a_restart(
         self, database: Database
@@ -313,7 +334,7 @@ class TestOwnerOfTheEnvironment:
         name = uuid4().hex
 
         await clients.keep_owner(name, "first", now=now)
-        await clients.change(name, lambda one: one, secret="rotated")
+        await clients.change(name, lambda one: one, secret="rotated", request=None, now=now)
         await clients.keep_owner(name, "first", now=now)
         old, rotated = [await clients.with_secret(name, word) for word in ("first", "rotated")]
         await clients.keep_owner(name, "second", now=now)
@@ -331,7 +352,7 @@ class TestOwnerOfTheEnvironment:
         clients, now = Clients(database), datetime.now(UTC)
         name = uuid4().hex
         await clients.keep_owner(name, "first", now=now)
-        await clients.change(name, lambda one: one, secret="rotated")
+        await clients.change(name, lambda one: one, secret="rotated", request=None, now=now)
 
         await clients.keep_owner(name, "rotated", now=now)
         kept = await clients.with_secret(name, "rotated")

@@ -22,6 +22,7 @@ from tests.harness import until
 from tests.integration.api.answering import Answerer, answer
 from tests.integration.api.calling import Caller, keep_client
 from tests.integration.api.conftest import api_settings
+from tests.integration.api.test_dead_letters import a_dead_letter
 
 
 def a_body(**changes: object) -> dict[str, Any]:
@@ -419,6 +420,103 @@ class TestWriteThatNoCommandCarriesOut:
         assert again.headers["location"] == first.headers["location"]
         assert recorded.json == again.json
         assert other.status == (409 if is_named else 201)
+
+    async def test_changes_a_client_once_if_it_died_after_it(
+        self, call: Caller, database: Database
+    ) -> None:
+        one = (await call("POST", "/api/ApiClients", {"roles": ["ApiUser"]})).headers["location"]
+        headers = keyed()
+        first = await call("PATCH", one, {"name": "A"}, headers=headers)
+        later = await call("PATCH", one, {"name": "B"})
+        await lose_the_answer(database, headers)
+
+        again = await call("PATCH", one, {"name": "A"}, headers=headers)
+
+        assert (first.status, again.status, again.json) == (200, 200, first.json)
+        assert again.headers["idempotency-replayed"] == "true"
+        assert (await call("GET", one)).json == later.json
+
+    async def test_rotates_a_secret_once_and_never_shows_it_again_if_it_died_after_it(
+        self, call: Caller, database: Database
+    ) -> None:
+        made = await call("POST", "/api/ApiClients", {"roles": ["ApiUser"]})
+        path, headers = f"{made.headers['location']}/RotateSecret", keyed()
+        first = await call("POST", path, headers=headers)
+        await lose_the_answer(database, headers)
+
+        again = await call("POST", path, headers=headers)
+        recorded = await call("POST", path, headers=headers)
+
+        id_, secret = made.json["clientId"], first.json["clientSecret"]
+        itself = await Caller.signed_in(call.url, id_, secret)
+        await itself.close()
+        assert (again.status, again.headers["cache-control"]) == (200, "no-store")
+        assert again.json == {k: v for k, v in first.json.items() if k != "clientSecret"}
+        assert again.headers["idempotency-replayed"] == "true"
+        assert recorded.json == again.json
+        effects = await database["effects"].find({"made._id": id_}).to_list(None)
+        assert len(effects) == 1
+        assert secret not in str(effects)
+        assert "Hash" not in str(effects)
+
+    async def test_removes_a_client_once_if_it_died_after_it(
+        self, call: Caller, database: Database
+    ) -> None:
+        headers, body = keyed(), {"roles": ["ApiUser"], "clientId": uuid4().hex}
+        one = (await call("POST", "/api/ApiClients", body)).headers["location"]
+        first = await call("DELETE", one, headers=headers)
+        await call("POST", "/api/ApiClients", body)
+        await lose_the_answer(database, headers)
+
+        again = await call("DELETE", one, headers=headers)
+
+        assert (first.status, again.status) == (204, 204)
+        assert again.headers["idempotency-replayed"] == "true"
+        assert (await call("GET", one)).status == 200
+
+    @pytest.mark.parametrize(
+        ("method", "action", "status"), [("POST", "/Redrive", 202), ("DELETE", "", 204)]
+    )
+    async def test_ends_a_dead_letter_once_if_it_died_after_it(  # noqa: PLR0917 - what it is about
+        self,
+        call: Caller,
+        database: Database,
+        settings: ChassisSettings,
+        method: str,
+        action: str,
+        status: int,
+    ) -> None:
+        headers = keyed()
+        id_ = await a_dead_letter(database, settings.topic_prefix, b"{}")
+        path = f"/api/DeadLetters/{id_}{action}"
+        first = await call(method, path, headers=headers)
+        await lose_the_answer(database, headers)
+
+        again = await call(method, path, headers=headers)
+        other = await call(method, path, headers=keyed())
+
+        assert (first.status, again.status, other.status) == (status, status, 404)
+        assert again.body == first.body
+        assert again.headers["idempotency-replayed"] == "true"
+
+    async def test_redrives_under_one_id_if_it_died_in_the_midst_of_it(
+        self, call: Caller, answerer: Answerer, database: Database, settings: ChassisSettings
+    ) -> None:
+        key, headers = f"ORD-{uuid4().hex[:8]}", keyed()
+        id_ = await a_dead_letter(database, settings.topic_prefix, b"{}", key=key)
+        letter = await database["dead_letters"].find_one({"_id": id_})
+        assert letter is not None
+        await call("POST", f"/api/DeadLetters/{id_}/Redrive", headers=headers)
+        await lose_the_answer(database, headers)
+        await database["effects"].delete_one({"made._id": id_})
+        await database["dead_letters"].insert_one(letter)  # as if it had died before the removal
+
+        again = await call("POST", f"/api/DeadLetters/{id_}/Redrive", headers=headers)
+
+        await until(lambda: len(answerer.named(key)) == 2, within=30)
+        assert (again.status, again.json["state"]) == (202, "redriven")
+        assert len({one.id for one in answerer.named(key)}) == 1
+        assert await database["dead_letters"].find_one({"_id": id_}) is None
 
     async def test_stays_found_when_a_repeat_was_refused(
         self, call: Caller, database: Database
