@@ -2,6 +2,7 @@
 
 from contracts.settings.configuration import (
     DOCUMENTS,
+    ORDER_AUTOMATION,
     ORDER_VALIDATOR,
     Configuration,
     Connectors,
@@ -53,6 +54,7 @@ from contracts.settings.shipped import DEFAULT
 __all__ = [
     "DEFAULT",
     "DOCUMENTS",
+    "ORDER_AUTOMATION",
     "ORDER_VALIDATOR",
     "CommentTemplate",
     "Configuration",

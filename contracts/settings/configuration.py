@@ -47,6 +47,8 @@ DOCUMENTS: Final[Mapping[str, type[Any]]] = {
 
 ORDER_VALIDATOR: Final = "webhookOrderValidator"
 """The name of the connector that validates orders (S2, order validation)."""
+ORDER_AUTOMATION: Final = "OrderAutomation"
+"""The name of the scheduled task that lets automations act (S2, order automation)."""
 _VALIDATES: Final = "IWebhookOrderValidator"
 
 

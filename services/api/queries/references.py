@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from contracts.model import Model
 from contracts.settings import (
+    ORDER_AUTOMATION,
     ORDER_VALIDATOR,
     Configuration,
     OrderSettings,
@@ -54,6 +55,9 @@ class _Known:
             ],
             "step group": [one.group_id for one in configuration.step_groups],
             "number type": [one.number_type for one in configuration.number_options],
+            "active scheduled task": [
+                one.name for one in configuration.scheduled_tasks if one.active
+            ],
         }
         self._names = {kind: {n.casefold() for n in names} for kind, names in named.items()}
 
@@ -161,7 +165,11 @@ def _of_order_settings(settings: OrderSettings) -> Found:
         yield "isOrderValidationEnabled", "connector", ORDER_VALIDATOR
     for at, name in enumerate(settings.included_order_statuses_for_revenue_stats or ()):
         yield f"includedOrderStatusesForRevenueStats[{at}]", "status", name
-    for at, automation in enumerate(settings.order_automation_settings.order_automations):
+    automations = settings.order_automation_settings.order_automations
+    if automations:
+        path = "orderAutomationSettings.orderAutomations"
+        yield path, "active scheduled task", ORDER_AUTOMATION
+    for at, automation in enumerate(automations):
         here = f"orderAutomationSettings.orderAutomations[{at}]"
         yield f"{here}.orderType", "order type", automation.order_type
         yield f"{here}.status", "status", automation.status

@@ -9,7 +9,7 @@ from contracts.messages.orders import AutomateOrder, UpdateOrderStatus
 from contracts.order import Order, OrderForm
 from contracts.order_line import OrderLine
 from contracts.order_search import OrderFilter
-from contracts.settings import Configuration, OrderAutomation
+from contracts.settings import ORDER_AUTOMATION, Configuration, OrderAutomation
 from services.chassis.outcomes import Ignore, Refused
 from services.workflow.domain.find import GONE
 from services.workflow.domain.order import OrderDocument
@@ -19,8 +19,6 @@ from services.workflow.domain.run import Progress
 from services.workflow.domain.steps import open_quantity, shipped_lines
 from services.workflow.domain.update_status import allowed, update_status
 
-TASK: Final = "OrderAutomation"
-"""The scheduled task that has to be configured and running (S2); who changes an order so."""
 BACK_IN_STOCK: Final = "BackInStock"
 _LONGEST_PACE: Final = 366 * 24 * 60 * 60
 _ZERO: Final = Decimal(0)
@@ -56,7 +54,7 @@ def automate(
         status=automation.new_status,
         skip_run_workflow=not automation.run_workflow,
         user="workflow",
-        origin=TASK,
+        origin=ORDER_AUTOMATION,
     )
     return update_status(document, update, cause, now=now, configuration=configuration)
 
@@ -91,7 +89,7 @@ def acting(configuration: Configuration) -> tuple[OrderAutomation, ...]:
 
 def pace(configuration: Configuration) -> timedelta | None:
     """Return how long after a run the next one begins; None while there is nothing to do."""
-    task = configuration.scheduled_task(TASK)
+    task = configuration.scheduled_task(ORDER_AUTOMATION)
     if task is None or not task.active or not acting(configuration):
         return None
     usual = configuration.order_settings.automation_interval_seconds

@@ -94,6 +94,42 @@ def test_an_order_validator_that_is_switched_on_is_looked_for() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("tasks", "missing"),
+    [
+        ([], 1),
+        ([{"name": "OrderAutomation", "active": False}], 1),
+        ([{"name": "TryReserveOrderLines"}], 1),
+        ([{"name": "orderautomation"}], 0),
+    ],
+    ids=["none", "switched off", "another", "running"],
+)
+def test_automations_whose_task_does_not_run_are_found(
+    tasks: list[dict[str, object]], missing: int
+) -> None:
+    automation = {
+        "orderType": "Online",
+        "status": "New",
+        "condition": "BackInStock",
+        "newStatus": "InProgress",
+    }
+    settings = {"orderAutomationSettings": {"orderAutomations": [automation] * 2}}
+
+    found = dangling(changed(orderSettings=settings, scheduledTasks=tasks))
+
+    assert [(one.document, one.path, one.message) for one in found] == [
+        (
+            "OrderSettings",
+            "orderAutomationSettings.orderAutomations",
+            "no active scheduled task 'OrderAutomation' is configured",
+        )
+    ] * missing
+
+
+def test_a_task_that_does_not_run_is_missed_by_nobody_without_automations() -> None:
+    assert dangling(changed(scheduledTasks=[])) == []
+
+
 def test_case_makes_no_difference() -> None:
     types = a_type(enabledForMarkets=["nor"], enabledForStores=["OSLO"])
 
