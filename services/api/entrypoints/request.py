@@ -192,6 +192,11 @@ class Request:
         return parsed, raw
 
     @property
+    def token(self) -> bytes:
+        """The header that says who sends it; of the processes of a client each has its own."""
+        return self.headers.get(b"authorization", b"")
+
+    @property
     def wants_to_leave(self) -> bool:
         """Whether the client asked not to wait (RFC 7240)."""
         return b"respond-async" in self.headers.get(b"prefer", b"").lower()

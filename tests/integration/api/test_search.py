@@ -77,6 +77,32 @@ class TestSearch:
             "facets": [{"name": "New", "value": "New", "count": 1}],
         }
 
+    async def test_for_changes_turns_the_pages_of_each_token_at_its_own_moment(
+        self, call: Caller, database: Database
+    ) -> None:
+        store, body = fresh(), {"modifiedFrom": days(-20), "take": 2}
+        newest_last = await kept(database, 6, store)
+        other = await Caller.signed_in(call.url)
+
+        async def page(caller: Caller, number: int) -> list[str]:
+            asked = {**body, "selectedStores": [store], "page": number}
+            return ids(await caller("POST", "/api/Orders/Search", asked))
+
+        async def listed(caller: Caller, number: int) -> list[str]:
+            query = {"storeId": store, "changedSince": days(-20), "pageSize": "2"}
+            query["page"] = str(number)
+            return ids(await caller("GET", "/api/Orders/GetOrders", query=query))
+
+        searched, in_list = await page(call, 1), await listed(call, 1)
+        await database["orders"].delete_many({"_id": {"$in": newest_last[4:]}})
+        others = [await page(other, 1), await listed(other, 1)]
+        searched += await page(call, 2)
+        in_list += await listed(call, 2)
+
+        await other.close()
+        assert others == [newest_last[3:1:-1]] * 2
+        assert searched == in_list == newest_last[:1:-1]
+
     async def test_without_any_wish_finds_the_newest_of_all(
         self, call: Caller, database: Database
     ) -> None:

@@ -247,6 +247,40 @@ class TestChanges:
 
         assert set(poller.seen) == set(names)
 
+    async def test_are_of_each_readers_own_moment_although_another_reads_the_same(
+        self, workflow: Workflow, searches: Searches
+    ) -> None:
+        store, begin = uuid4().hex, Clock().now()
+        names = [f"R{store[:6]}-{number:02}" for number in range(4 * TAKE)]
+        each = {"storeId": store, "version": 1, "modified": begin}
+        created = [begin - timedelta(seconds=place) for place in range(len(names))]
+        bodies = [a_body(n, each | {"created": at}) for n, at in zip(names, created, strict=True)]
+        await keep(workflow.db, *bodies)
+        search = OrderSearch(selected_stores=[store], modified_from=begin, take=TAKE)
+        client = replace(EVERYTHING, id=uuid4().hex)
+
+        async def page(number: int, reader: bytes) -> list[str]:
+            """Return the ids of a page, the first of which is 0."""
+            part, now = Page(number * TAKE, TAKE, reader), Clock().now()
+            found = await searches.find(search, part, client, now=now, configuration=DEFAULT)
+            return [from_json(one)["id"] for one in found.orders]
+
+        async def leave(place: int) -> None:
+            """Take as many orders out of the list as make a page, so that all behind move up."""
+            gone = names[place * TAKE : (place + 1) * TAKE]
+            await workflow.db["orders"].delete_many({"_id": {"$in": gone}})
+
+        first = await page(0, b"one")
+        await leave(0)
+        other = await page(0, b"other")
+        await leave(1)
+        first += [id_ for number in (1, 2, 3) for id_ in await page(number, b"one")]
+        other += await page(1, b"other")
+        other += await page(2, b"other, with a new token")
+
+        assert first == names
+        assert other == names[TAKE:]
+
 
 class TestOrdersFromBefore:
     async def test_are_found_once_they_were_filled_in(

@@ -164,7 +164,7 @@ async def _list(
     take, number = paging.page_size, paging.page
     found = await parts.searches.find(
         search,
-        Page((number - 1) * take, take),
+        Page((number - 1) * take, take, request.token),
         request.client,
         now=parts.clock.now(),
         configuration=parts.configuration(),

@@ -41,7 +41,7 @@ async def _search(
     number = first if search.page is None else search.page
     found = await parts.searches.find(
         search,
-        Page(max(0, number - first) * take, take),
+        Page(max(0, number - first) * take, take, request.token),
         request.client,
         now=parts.clock.now(),
         configuration=configuration,

@@ -30,10 +30,14 @@ _READ: Final[Bson] = {"order": 1, FACETS: 1}
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of what is found: so many orders after so many."""
+    """Which part of what is found: so many orders after so many.
+
+    `reader` tells who turns the pages from others who do so for the same client.
+    """
 
     skip: int
     take: int
+    reader: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Searches:
         """Return a page of the orders that fit, how many there are, and their facets."""
         if search.modified_from is None:
             return await self._find(search, page, client, None, now, configuration)
-        delta = await self._deltas.resume(search, client) if page.skip else None
+        delta = await self._deltas.resume(search, client, page.reader) if page.skip else None
         if delta is not None:
             try:
                 return await self._find(search, page, client, delta, now, configuration)
@@ -93,7 +97,7 @@ class Searches:
         if len(found.orders) < page.take:
             return found
         # There may be more pages: they and this one are to be of one moment.
-        delta = await self._deltas.keep(search, client, until=now)
+        delta = await self._deltas.keep(search, client, page.reader, until=now)
         return await self._find(search, page, client, delta, now, configuration)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Final
 
 from bson import Timestamp
+from pymongo import UpdateOne
 
 from contracts.order_search import OrderFilter
 from services.api.domain import Client
@@ -61,24 +62,36 @@ class Deltas:
             )
             self._announced = ahead
 
-    async def keep(self, search: OrderFilter, client: Client, *, until: datetime) -> Delta:
+    async def keep(
+        self, search: OrderFilter, client: Client, reader: bytes, *, until: datetime
+    ) -> Delta:
         """Return a read as of this moment, and remember it for its further pages."""
-        id_ = _id(search, client)
+        ids = _ids(search, client, reader)
         async with await self._client.start_session() as session:
-            await self._reads.find_one({"_id": id_}, session=session)
+            await self._reads.find_one({"_id": ids[0]}, session=session)
             delta = Delta(until, moment(session))
-        await self._reads.update_one(
-            {"_id": id_}, {"$set": {"read": delta.until, "at": delta.at}}, upsert=True
+        kept = {"$set": {"read": delta.until, "at": delta.at}}
+        await self._reads.bulk_write(
+            [UpdateOne({"_id": id_}, kept, upsert=True) for id_ in ids], ordered=False
         )
         return delta
 
-    async def resume(self, search: OrderFilter, client: Client) -> Delta | None:
-        """Return the read whose first page was answered; None if there is none that fits."""
-        found: Bson | None = await self._reads.find_one({"_id": _id(search, client)})
+    async def resume(self, search: OrderFilter, client: Client, reader: bytes) -> Delta | None:
+        """Return the read whose first page was answered; None if there is none that fits.
+
+        That is the reader's own, or else the last one of the client: its token may be a new one.
+        """
+        ids = _ids(search, client, reader)
+        kept = await self._reads.find({"_id": {"$in": ids}}).to_list(None)
+        found: Bson | None = min(kept, key=lambda one: ids.index(one["_id"]), default=None)
         return None if found is None else Delta(found["read"], found["at"])
 
 
-def _id(search: OrderFilter, client: Client) -> bytes:
-    """Return what is the same for all pages of a search; facets are often wanted of one alone."""
+def _ids(search: OrderFilter, client: Client, reader: bytes) -> list[bytes]:
+    """Return what is the same for all pages of a search: that the reader asks for, or the client.
+
+    Facets are often wanted of one page alone.
+    """
     asked = search.model_dump_json(exclude_none=True, exclude={"page", "disable_facets"})
-    return blake2b(f"{client.id}\n{asked}".encode(), digest_size=16).digest()
+    ours = f"{client.id}\n{asked}\n".encode()
+    return [blake2b(ours + one, digest_size=16).digest() for one in (reader, b"")]
