@@ -24,6 +24,7 @@ from contracts.messages.orders import (
     PatchOrderLines,
     PlaceNumberedOrder,
     PlaceOrder,
+    PlacePosOrder,
     PutPayments,
     ReplaceOrder,
     RunAutomations,
@@ -52,6 +53,7 @@ from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.patch_lines import patch_lines
 from services.workflow.domain.patch_order import patch_order
 from services.workflow.domain.put_payments import put_payments
+from services.workflow.domain.receipt import Receipt
 from services.workflow.domain.rename_lines import rename_lines
 from services.workflow.domain.update import replace_order, update
 from services.workflow.domain.update_status import update_status
@@ -94,6 +96,18 @@ def _following_numbers(commands: Sequence[PlaceNumberedOrder], batch: Batch) -> 
             yield OrderDocument, number
 
 
+def _sale(command: PlacePosOrder) -> Loads:
+    return [(OrderDocument, command.order_id), (Receipt, command.number)]
+
+
+def _holders(commands: Sequence[PlacePosOrder], batch: Batch) -> Iterator[Key]:
+    """Name the sales that have the numbers already."""
+    for command in commands:
+        receipt = batch.find(Receipt, command.number)
+        if receipt is not None:
+            yield OrderDocument, receipt.order_id
+
+
 # Any: each rule has a command of its own, each route a message.
 CHANGES: Mapping[type[ChangeCommand], Rule[Any]] = {
     UpdateOrderStatus: update_status,
@@ -117,6 +131,7 @@ TABLE: Mapping[type[Message], Route[Any]] = {
     PlaceNumberedOrder: Route(
         PlaceNumberedOrder, handlers.place_numbered_order, _numbered, then=_following_numbers
     ),
+    PlacePosOrder: Route(PlacePosOrder, handlers.place_pos_order, _sale, then=_holders),
     ImportOrders: Route(ImportOrders, handlers.import_orders, _all_orders),
     StepFinished: Route(StepFinished, handlers.step_finished, _order),
     RunTimedOut: Route(RunTimedOut, handlers.time_run_out, _order),

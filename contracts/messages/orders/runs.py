@@ -101,6 +101,17 @@ class PlaceNumberedOrder(Message):
         return self.command_id
 
 
+class PlacePosOrder(PlaceOrder):
+    """Store a sale of the till as `PlaceOrder` does, if its number is no other sale's (S0)."""
+
+    type: ClassVar[str] = "orders.place_pos_order"
+
+    @property
+    def number(self) -> str:
+        """Of its receipt; it is the order's id where that had none."""
+        return self.order.order_number or self.order_id
+
+
 class ImportOrders(OrderMessage):
     """Store new orders as they are, without a run of any workflow (S0, import many orders).
 

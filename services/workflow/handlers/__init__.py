@@ -8,6 +8,7 @@ from services.workflow.handlers.run import (
     import_orders,
     place_numbered_order,
     place_order,
+    place_pos_order,
     step_finished,
     time_run_out,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "order_validated",
     "place_numbered_order",
     "place_order",
+    "place_pos_order",
     "record_answer",
     "record_look",
     "run_automations",

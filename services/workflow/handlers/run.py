@@ -6,6 +6,7 @@ from contracts.messages.orders import (
     ImportOrders,
     PlaceNumberedOrder,
     PlaceOrder,
+    PlacePosOrder,
     RunTimedOut,
     StepFinished,
 )
@@ -18,6 +19,7 @@ from services.workflow.domain.log import left_alone
 from services.workflow.domain.number import NumberSequence, place_numbered
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.place import place
+from services.workflow.domain.receipt import Receipt, place_pos
 from services.workflow.handlers.conclude import announce, cause, keep
 
 
@@ -49,6 +51,20 @@ def place_numbered_order(command: PlaceNumberedOrder, uow: UnitOfWork) -> None:
         configuration=uow.configuration,
     )
     uow.save(sequence)
+    keep(progress, None, uow)
+
+
+def place_pos_order(command: PlacePosOrder, uow: UnitOfWork) -> None:
+    """Store the sale under its number, unless that is taken, and begin its first run."""
+    receipt, progress = place_pos(
+        uow.find(Receipt, command.number),
+        partial(uow.find, OrderDocument),
+        command,
+        cause(uow),
+        now=uow.now,
+        configuration=uow.configuration,
+    )
+    uow.save(receipt)
     keep(progress, None, uow)
 
 

@@ -16,6 +16,7 @@ from contracts.messages.orders import (
     ImportOrders,
     PatchOrder,
     PlaceOrder,
+    PlacePosOrder,
     ReplaceOrder,
     UpdateOrder,
 )
@@ -137,7 +138,7 @@ async def sent(call: Caller, route: str, order: Json, **headers: str) -> Answer:
 async def arrived(answerer: Answerer, key: str) -> Json:
     """Return the order, or the part of it, as the workflow reads it from its command."""
     (envelope,) = await until(lambda: answerer.named(key), within=30)
-    kinds = (PlaceOrder, UpdateOrder, ReplaceOrder, PatchOrder, ImportOrders)
+    kinds = (PlaceOrder, PlacePosOrder, UpdateOrder, ReplaceOrder, PatchOrder, ImportOrders)
     (kind,) = (one for one in kinds if one.type == envelope.type)
     message: Any = kind.model_validate_json(envelope.data)  # Any: each kind has its own members
     match message:

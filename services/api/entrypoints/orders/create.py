@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from contracts.messages.orders import COMMANDS, PlaceNumberedOrder, PlaceOrder
+from contracts.messages.orders import COMMANDS, PlaceNumberedOrder, PlaceOrder, PlacePosOrder
 from contracts.model import Parsed
 from contracts.order import NewOrder, Order, PosOrder
 from services.api.domain import Client, Command, refusal
@@ -82,8 +82,14 @@ async def place_pos_order(request: Request, parts: Parts) -> Response:
     )
     if await parts.orders.is_number_taken(sale.order_number, by_another_than=order.id):
         raise refusal("duplicate-order-id", "Another order has this number; use one of its own.")
-    of_the_till = Parsed(order, parsed.ignored)
-    command = placing(of_the_till, b"", user=request.client.id, origin=_PLACE_POS)
+    message = PlacePosOrder(
+        order_id=order.id,
+        order=order,
+        user=request.client.id,
+        origin=_PLACE_POS,
+        ignored_fields=tuple(parsed.ignored),
+    )
+    command = Command(SERVICE, message.type, COMMANDS, message.key, message.data(), order.id)
     outcome = await parts.commands.carry_out(lambda _: command, request.origin(raw))
     return command_response(outcome, created_at="Orders", ignored=parsed.ignored)
 
