@@ -1,20 +1,26 @@
 """The table of this service: what it handles, and how its calls are made and recorded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from contracts.messages.inventory import STOCK_EVENTS
 from contracts.messages.orders import ORDER_EVENTS
 from contracts.messages.webhooks import (
+    ChangeWebhookEndpoint,
     CreateWebhookEndpoint,
     DeleteWebhookEndpoint,
+    DisableWebhookEndpoint,
+    EnableWebhookEndpoint,
+    EndpointCommand,
     ForgetDeliveries,
+    RotateWebhookSecret,
 )
 from services.chassis.batch import Batch, Everything, Key, Loads
 from services.chassis.calls import Gateway
 from services.chassis.consumer import Table
 from services.chassis.settings import Network
-from services.chassis.unit_of_work import Route
+from services.chassis.unit_of_work import Route, UnitOfWork
 from services.webhooks import handlers
 from services.webhooks.domain.attempt import NotSent, Result
 from services.webhooks.domain.delivery import DeliverWebhook, Lanes
@@ -22,7 +28,7 @@ from services.webhooks.domain.endpoint import Heard, WebhookEndpoint, wants
 from services.webhooks.gateways import Receivers
 
 
-def _endpoint(command: CreateWebhookEndpoint | DeleteWebhookEndpoint | DeliverWebhook) -> Loads:
+def _endpoint(command: EndpointCommand | DeliverWebhook) -> Loads:
     return [(WebhookEndpoint, command.endpoint_id)]
 
 
@@ -40,11 +46,14 @@ def _lanes(kind: str, events: Sequence[Heard], batch: Batch) -> Iterator[Key]:
 
 def table(allowed: tuple[Network, ...]) -> Table:
     """Return who handles what; endpoints must be public or in an allowed network."""
-    create = partial(handlers.create_webhook_endpoint, allowed=allowed)
     return {
-        CreateWebhookEndpoint: Route(CreateWebhookEndpoint, create, loads=_endpoint),
-        DeleteWebhookEndpoint: Route(
-            DeleteWebhookEndpoint, handlers.delete_webhook_endpoint, loads=_endpoint
+        **_of_endpoints(
+            (CreateWebhookEndpoint, partial(handlers.create_webhook_endpoint, allowed=allowed)),
+            (ChangeWebhookEndpoint, partial(handlers.change_webhook_endpoint, allowed=allowed)),
+            (DeleteWebhookEndpoint, handlers.delete_webhook_endpoint),
+            (RotateWebhookSecret, handlers.rotate_webhook_secret),
+            (EnableWebhookEndpoint, handlers.enable_webhook_endpoint),
+            (DisableWebhookEndpoint, handlers.disable_webhook_endpoint),
         ),
         ForgetDeliveries: Route(ForgetDeliveries, handlers.forget_deliveries),
         **{
@@ -52,6 +61,13 @@ def table(allowed: tuple[Network, ...]) -> Table:
             for event in (*ORDER_EVENTS, *STOCK_EVENTS)
         },
     }
+
+
+# Any: each command has a handler of its own.
+def _of_endpoints(
+    *routes: tuple[type[EndpointCommand], Callable[[Any, UnitOfWork], None]],
+) -> Table:
+    return {kind: Route(kind, handler, loads=_endpoint) for kind, handler in routes}
 
 
 def gateway(receivers: Receivers) -> Gateway[DeliverWebhook, Result | NotSent]:

@@ -1,5 +1,6 @@
 """Webhook endpoints, over HTTP, as Standard Webhooks 1.0.0."""
 
+from datetime import datetime
 from time import perf_counter
 from typing import Final
 
@@ -38,7 +39,7 @@ class Receivers:
         if endpoint is None or not endpoint.is_open:
             return NotSent(deleted=endpoint is None)
         started = self._clock.now()
-        headers = _headers(endpoint, request, attempt, timestamp=int(started.timestamp()))
+        headers = _headers(endpoint, request, attempt, now=started)
         began = perf_counter()
         try:
             answer = await self._post(endpoint, attempt, headers)
@@ -74,15 +75,16 @@ class Receivers:
 
 
 def _headers(
-    endpoint: WebhookEndpoint, request: DeliverWebhook, attempt: Attempt, *, timestamp: int
+    endpoint: WebhookEndpoint, request: DeliverWebhook, attempt: Attempt, *, now: datetime
 ) -> dict[str, str]:
     """Return the headers; none of the endpoint's own may replace one of ours."""
+    timestamp = int(now.timestamp())
     ours = {
         "content-type": "application/json",
         "webhook-id": request.event_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(
-            endpoint.secrets,
+            endpoint.signing(now),
             message_id=request.event_id,
             timestamp=timestamp,
             body=attempt.payload,

@@ -3,18 +3,24 @@
 from typing import Final
 
 from contracts.messages.webhooks import (
+    ChangeWebhookEndpoint,
     CreateWebhookEndpoint,
     DeleteWebhookEndpoint,
+    DisableWebhookEndpoint,
+    EnableWebhookEndpoint,
     ForgetDeliveries,
+    RotateWebhookSecret,
 )
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.http import forbidden_literal
 from services.chassis.settings import Network
 from services.chassis.unit_of_work import UnitOfWork
 from services.webhooks.domain import attempt as attempts
+from services.webhooks.domain import change
 from services.webhooks.domain import delivery as deliveries
 from services.webhooks.domain import endpoint as endpoints
 from services.webhooks.domain.attempt import NotSent, Result
+from services.webhooks.domain.change import Changed
 from services.webhooks.domain.delivery import DeliverWebhook, Lanes, WebhookDelivery
 from services.webhooks.domain.endpoint import Heard, WebhookEndpoint
 
@@ -37,10 +43,51 @@ def create_webhook_endpoint(
 
 def delete_webhook_endpoint(command: DeleteWebhookEndpoint, uow: UnitOfWork) -> None:
     """Remove the endpoint; what waits to be sent to it is woken to find out that it is gone."""
-    endpoint = endpoints.deletable(uow.find(WebhookEndpoint, command.endpoint_id))
+    endpoint = change.own(uow.find(WebhookEndpoint, command.endpoint_id), command)
     uow.delete(endpoint)
     uow.wake(endpoint.id)
     uow.reply(204)
+
+
+def change_webhook_endpoint(
+    command: ChangeWebhookEndpoint, uow: UnitOfWork, *, allowed: tuple[Network, ...]
+) -> None:
+    """Change the settings."""
+    changed = change.change(
+        uow.find(WebhookEndpoint, command.endpoint_id),
+        command,
+        forbidden=command.url and forbidden_literal(command.url, allowed),
+        now=uow.now,
+    )
+    _keep(changed, uow)
+
+
+def rotate_webhook_secret(command: RotateWebhookSecret, uow: UnitOfWork) -> None:
+    """Let a new secret sign, and show it this once."""
+    known = uow.find(WebhookEndpoint, command.endpoint_id)
+    endpoint, secret = change.rotate(known, command, rotation=str(uow.envelope.id), now=uow.now)
+    uow.save(endpoint)
+    uow.reply(200, body=endpoints.answer(endpoint, secret=secret))
+
+
+def enable_webhook_endpoint(command: EnableWebhookEndpoint, uow: UnitOfWork) -> None:
+    """Send to the endpoint again."""
+    known = uow.find(WebhookEndpoint, command.endpoint_id)
+    _keep(change.enable(known, command, now=uow.now), uow)
+
+
+def disable_webhook_endpoint(command: DisableWebhookEndpoint, uow: UnitOfWork) -> None:
+    """Leave the endpoint alone."""
+    known = uow.find(WebhookEndpoint, command.endpoint_id)
+    _keep(change.disable(known, command, now=uow.now), uow)
+
+
+def _keep(changed: Changed, uow: UnitOfWork) -> None:
+    uow.save(changed.endpoint)
+    uow.send(*changed.news)
+    for target in changed.woken:
+        uow.wake(target)
+    uow.reply(200, body=endpoints.answer(changed.endpoint))
 
 
 def fan_out(event: Heard, uow: UnitOfWork) -> None:

@@ -42,14 +42,17 @@ class Endpoints:
         return id_ in self._deleted
 
     async def find(self, id_: str) -> WebhookEndpoint | None:
-        """Return the endpoint, None if it was deleted."""
+        """Return the endpoint, None if it was deleted.
+
+        That it is closed is never said of one that was enabled before this was asked.
+        """
         if id_ in self._deleted:
             return None
         now = asyncio.get_running_loop().time()
         if now - self._read_at > FRESH:
             await self._read(now - FRESH)
         found = self._known.get(id_)
-        if found is None:
+        if found is None or not found.is_open:
             await self._read(now)
             found = self._known.get(id_)
             if found is None:

@@ -172,17 +172,20 @@ class Request:
         model_type: type[T],
         *,
         strict: bool = False,
+        optional: bool = False,
         context: Mapping[str, object] | None = None,
     ) -> tuple[Parsed[T], bytes]:
         """Read the body as a model; returns it and the body as it came.
 
         :param strict: whether members that nobody knows are refused (decided 2.8)
+        :param optional: whether no body is as good as an empty object
         :param context: what validators may ask for, such as `{"pos": True}`
         :raises Refusal: validation-failed or malformed-json, naming every fault
         """
-        raw = await self.json()
+        # No body is of no media type either, whatever a client library says.
+        raw = await self.json() if await self.body() or not optional else b""
         try:
-            parsed = parse(model_type, raw, context=context)
+            parsed = parse(model_type, raw or b"{}" if optional else raw, context=context)
         except Invalid as invalid:
             raise refused(invalid, raw) from invalid
         if strict and parsed.ignored:

@@ -48,6 +48,7 @@ class Route:
     :param requires: the role, or PUBLIC; there is no default, so none is forgotten
     :param body: what the body is read as, for the description
     :param form: whether the body may also be a form, or be absent, for the description
+    :param optional: whether the body may be absent, for the description
     :param answer: what a success is, for the description
     :param text: whether a success may also be plain text, for the description
     :param files: media types of the files that a success may be, for the description
@@ -67,6 +68,7 @@ class Route:
     requires: str
     body: object = None
     form: bool = False
+    optional: bool = False
     answer: object = None
     text: bool = False
     files: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from contracts.model import Model
 from services.api.domain import Client
 from services.chassis.mongo import Bson, Database
 
-_NO_SECRETS: Bson = {"secrets": 0}
+_NO_SECRETS: Bson = {"secrets": 0, "retired": 0}
 _NO_ATTEMPTS: Bson = {"attempts": 0}
 
 
@@ -102,15 +102,19 @@ class Webhooks:
         found = await self.database["webhook_endpoints"].find_one({"_id": id_}, _NO_SECRETS)
         return None if found is None else _endpoint(found)
 
-    async def just_made(self, id_: str) -> EndpointAnswer | None:
-        """Return the endpoint with its secret, for the answer that makes it and no other."""
+    async def with_secret(self, id_: str, *, rotation: str | None) -> EndpointAnswer | None:
+        """Return the endpoint with its secret, for the answer that brings it and no other.
+
+        :param rotation: the command that rotated the secret, None for that which made the
+            endpoint; if another has brought one since, none is shown
+        """
         found = await self.database["webhook_endpoints"].find_one({"_id": id_})
         if found is None:
             return None
-        made = _endpoint(found)
-        if made.public_key is not None:
-            return made  # its secret is a private key, which stays here
-        return made.model_copy(update={"secret": found["secrets"][0]})
+        shown = _endpoint(found)
+        if shown.public_key is not None or found.get("rotation") != rotation:
+            return shown  # a private key stays here
+        return shown.model_copy(update={"secret": found["secrets"][0]})
 
     async def endpoints(self, *, page: int, page_size: int) -> EndpointPage:
         """Return one page of the endpoints, the oldest first."""

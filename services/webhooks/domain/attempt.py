@@ -13,7 +13,7 @@ from contracts.message import Message
 from contracts.messages.webhooks import DeliveryFailed
 from services.chassis.document import Bson
 from services.webhooks.domain.delivery import DeliverWebhook, RecordedAttempt, State
-from services.webhooks.domain.endpoint import GONE, WebhookEndpoint, disable
+from services.webhooks.domain.endpoint import GONE, WebhookEndpoint, give_up
 
 ATTEMPTS_KEPT: Final = 50
 EXCERPT_BYTES: Final = 1024
@@ -80,7 +80,8 @@ def judge(  # noqa: PLR0913 - what a rule may know is handed to it
     if isinstance(result, NotSent):
         if result.deleted:
             return Judgement(_update("skipped", None, completed=now))
-        again_at = now + LOOK_AGAIN
+        # It may have been enabled while this was found out.
+        again_at = now if endpoint is not None and endpoint.is_open else now + LOOK_AGAIN
         return Judgement(_update("held", None), again_at=again_at, is_postponed=True)
     attempt = _recorded(result, number)
     if result.status in _GOOD:
@@ -96,7 +97,7 @@ def _gone(endpoint: WebhookEndpoint, attempt: RecordedAttempt, now: datetime) ->
     update = _update("held", attempt)
     if endpoint.disabled_reason is not None:
         return Judgement(update, again_at=now + LOOK_AGAIN)
-    disabled, news = disable(endpoint, reason=GONE, now=now)
+    disabled, news = give_up(endpoint, reason=GONE, now=now)
     return Judgement(update, again_at=now + LOOK_AGAIN, endpoints=[disabled], news=news)
 
 

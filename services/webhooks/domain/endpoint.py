@@ -18,6 +18,7 @@ from contracts.problems import FieldProblem, problem
 from contracts.search import EVERYTHING, Bson, compiled, fits
 from contracts.settings import DEFAULT
 from contracts.terms import GROUPS, HIDDEN, main_groups
+from contracts.value import Value
 from services.chassis.document import Document
 from services.chassis.outcomes import Ignore, Refused
 from services.webhooks.domain.signature import public_key
@@ -27,6 +28,13 @@ _Words = tuple[str, ...]
 GONE: Final = "the endpoint answered 410 Gone"
 
 
+class RetiredSecret(Value):
+    """A secret that was replaced, and until when it signs too."""
+
+    secret: str = Field(repr=False)
+    until: datetime
+
+
 class WebhookEndpoint(Document):
     """A receiver of events. Its secrets are kept as they are, because every delivery needs them."""
 
@@ -34,7 +42,11 @@ class WebhookEndpoint(Document):
 
     settings: EndpointSettings
     secrets: tuple[str, ...] = Field(repr=False)
-    """The newest first; each signs, so that a receiver may change over at leisure."""
+    """What signs until it is replaced."""
+    retired: tuple[RetiredSecret, ...] = ()
+    """The newest first; each signs for its time, so that a receiver may change over at leisure."""
+    rotation: str | None = None
+    """The command that brought the secret; None if that was the one that made the endpoint."""
     public_key: str | None = None
     """What verifies the newest, where it is a private key."""
     disabled_reason: str | None = None
@@ -46,6 +58,10 @@ class WebhookEndpoint(Document):
     def is_open(self) -> bool:
         """Whether it is sent anything now."""
         return self.settings.is_enabled and self.disabled_reason is None
+
+    def signing(self, now: datetime) -> list[str]:
+        """Return the secrets that sign now, the newest first."""
+        return [*self.secrets, *(one.secret for one in self.retired if one.until > now)]
 
 
 class Heard(Message):
@@ -94,7 +110,7 @@ def create(
     if known is not None:
         raise Ignore
     if forbidden is not None:
-        raise Refused(problem("address-not-allowed", errors=(_fault("url", forbidden),)))
+        raise not_allowed(forbidden)
     try:
         public = public_key(command.secret)
     except ValueError as error:
@@ -119,17 +135,12 @@ def _fault(path: str, message: str) -> FieldProblem:
     return FieldProblem(path=path, message=message)
 
 
-def deletable(known: WebhookEndpoint | None) -> WebhookEndpoint:
-    """Return the endpoint that is to be deleted.
-
-    :raises Refused: if there is none
-    """
-    if known is None:
-        raise Refused(problem("not-found"))
-    return known
+def not_allowed(why: str) -> Refused:
+    """Return the refusal of an address that can never be called (decided 9)."""
+    return Refused(problem("address-not-allowed", errors=(_fault("url", why),)))
 
 
-def disable(
+def give_up(
     endpoint: WebhookEndpoint, *, reason: str, now: datetime
 ) -> tuple[WebhookEndpoint, list[Message]]:
     """Return the endpoint as one that is sent nothing any more, and the news of it."""

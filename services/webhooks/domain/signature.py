@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 SHARED: Final = "whsec_"
 PRIVATE: Final = "whsk_"
 PUBLIC: Final = "whpk_"
+PREFIXES: Final = {"v1": SHARED, "v1a": PRIVATE}
 _SHORTEST, _LONGEST = 24, 64
 _SEED: Final = 32
 _AT_A_TIME: Final = 2_047

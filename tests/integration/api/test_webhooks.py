@@ -6,10 +6,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic_core import from_json
 
 from contracts.message import Envelope
 from contracts.messages.replies import Reply
-from contracts.messages.webhooks import CreateWebhookEndpoint, EndpointSettings
+from contracts.messages.webhooks import (
+    ChangeWebhookEndpoint,
+    CreateWebhookEndpoint,
+    DeleteWebhookEndpoint,
+    EnableWebhookEndpoint,
+    EndpointSettings,
+    RotateWebhookSecret,
+)
 from services.chassis.mongo import Database
 from tests.integration.api.answering import Answerer, answer
 from tests.integration.api.calling import Caller, keep_client
@@ -22,6 +30,11 @@ def made(command: Envelope, data: Any) -> tuple[Reply, object]:  # noqa: ANN401 
     if command.type == CreateWebhookEndpoint.type:
         shown = {"id": command.key, "url": URL, "secret": data["secret"]}
         return answer(command, 201, order_id=None), shown
+    if command.type == RotateWebhookSecret.type:
+        shown = {"id": command.key, "url": URL, "secret": "whsec_" + data["keyMaterial"]}
+        return answer(command, 200, order_id=None), shown
+    if command.type != DeleteWebhookEndpoint.type:
+        return answer(command, 200, order_id=None), {"id": command.key}
     return answer(command, 204, order_id=None), None
 
 
@@ -165,6 +178,120 @@ class TestEndpoints:
         assert [one.json["errors"] for one in said[:3]] == [
             [{"path": "filters.stores", "message": "expected some of: moss, oslo"}]
         ] * 3
+
+
+class TestChanging:
+    async def test_sends_only_what_the_patch_says(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        body = {"rateLimit": None, "filters": {"stores": ["Oslo"]}, "nonsense": 1}
+
+        said = await call("PATCH", f"/api/Webhooks/Endpoints/{id_}", body)
+
+        (command,) = answerer.named(id_)
+        sent = ChangeWebhookEndpoint.model_validate_json(command.data)
+        assert said.status == 200
+        assert said.json == {"id": id_}
+        assert said.headers["ignored-fields"] == "nonsense"
+        assert sent.changes == {"rateLimit": None, "filters": {"stores": ["Oslo"]}}
+        assert (sent.user, sent.stores, sent.markets) == ("owner", None, None)
+
+    @pytest.mark.parametrize(
+        ("body", "slug", "path"),
+        [
+            ({"url": "http://127.0.0.1/x"}, "address-not-allowed", "url"),
+            ({"url": None}, "validation-failed", "url"),
+            ({"eventTypes": []}, "validation-failed", "eventTypes"),
+            ({"eventTypes": ["order.nonsense"]}, "validation-failed", "eventTypes"),
+            ({"headers": {"Webhook-Id": None}}, "validation-failed", "headers"),
+            ({"filters": {"stores": ["x"] * 251}}, "validation-failed", "filters.stores"),
+            ({"isEnabled": "yes"}, "validation-failed", "isEnabled"),
+        ],
+    )
+    async def test_is_refused_where_it_cannot_work(
+        self, call: Caller, answerer: Answerer, body: dict[str, object], slug: str, path: str
+    ) -> None:
+        id_ = uuid4().hex
+
+        said = await call("PATCH", f"/api/Webhooks/Endpoints/{id_}", body)
+
+        assert (said.status, said.problem) == (400, slug)
+        assert [error["path"] for error in said.json["errors"]] == [path]
+        assert answerer.named(id_) == []
+
+    async def test_says_in_whose_scope_it_is(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        roles = ("SettingsAdmin", "store-Oslo", "AllMarkets")
+        await keep_client(database, "of-oslo", *roles, secret="s")
+        client = await Caller.signed_in(call.url, "of-oslo", "s")
+
+        for path in ("", "/RotateSecret", "/Enable", "/Disable"):
+            method = "POST" if path else "PATCH"
+            await client(method, f"/api/Webhooks/Endpoints/{id_}{path}", {})
+        await client("DELETE", f"/api/Webhooks/Endpoints/{id_}")
+
+        await client.close()
+        sent = [from_json(command.data) for command in answerer.named(id_)]
+        assert [one.get("stores") for one in sent] == [["oslo"]] * 5
+        assert [one.get("markets") for one in sent] == [None] * 5
+
+
+class TestRotatingASecret:
+    async def test_makes_32_fresh_bytes_that_one_answer_shows(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        path = f"/api/Webhooks/Endpoints/{id_}/RotateSecret"
+
+        said = [await call("POST", path), await call("POST", path, {"overlapSeconds": 0})]
+
+        sent = [RotateWebhookSecret.model_validate_json(c.data) for c in answerer.named(id_)]
+        assert [one.status for one in said] == [200, 200]
+        assert said[0].headers["cache-control"] == "no-store"
+        assert [len(base64.b64decode(one.key_material)) for one in sent] == [32, 32]
+        assert sent[0].key_material != sent[1].key_material
+        assert [one.overlap_seconds for one in sent] == [86_400, 0]
+
+    async def test_shows_it_to_a_repeat_until_another_has_come(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        path = f"/api/Webhooks/Endpoints/{id_}/RotateSecret"
+        headers = {"Idempotency-Key": uuid4().hex}
+
+        first = await call("POST", path, headers=headers)
+        (command,) = answerer.named(id_)
+        secret = first.json["secret"]
+        kept = database["webhook_endpoints"]
+        one = {"_id": id_}
+        await kept.update_one(one, {"$set": {"secrets": [secret], "rotation": str(command.id)}})
+        again = await call("POST", path, headers=headers)
+        await kept.update_one(one, {"$set": {"secrets": ["whsec_other"], "rotation": "other"}})
+        late = await call("POST", path, headers=headers)
+
+        assert len(answerer.named(id_)) == 1
+        assert again.json["secret"] == secret
+        assert (late.status, "secret" in late.json) == (200, False)
+        assert b"whsec" not in late.body
+
+
+class TestEnabling:
+    async def test_back_fills_unless_it_is_told_not_to(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        path = f"/api/Webhooks/Endpoints/{id_}/Enable"
+
+        said = [await call("POST", path), await call("POST", path, {"backfill": False})]
+        refused = await call("POST", path, {"backfill": "no"})
+
+        sent = [EnableWebhookEndpoint.model_validate_json(c.data) for c in answerer.named(id_)]
+        assert [one.status for one in said] == [200, 200]
+        assert [one.backfill for one in sent] == [True, False]
+        assert (refused.status, refused.problem) == (400, "validation-failed")
 
 
 async def keep_delivery(database: Database, hour: int, **members: object) -> str:

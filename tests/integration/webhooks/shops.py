@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
 from pydantic_core import from_json, to_json
@@ -13,7 +13,7 @@ from contracts.messages.orders import OrderCreated, OrderEvent, OrderStatusChang
 from contracts.messages.replies import REPLIES, Reply
 from contracts.messages.webhooks import (
     CreateWebhookEndpoint,
-    DeleteWebhookEndpoint,
+    EndpointCommand,
     EndpointSettings,
 )
 from services.chassis.mongo import Bson, Database
@@ -49,18 +49,23 @@ def an_event(
     return chosen.model_validate(members | changes).carrying(to_json(order))
 
 
-async def answer_to(wire: Wire, command: CreateWebhookEndpoint | DeleteWebhookEndpoint) -> Reply:
+async def answer_to(wire: Wire, command: EndpointCommand) -> Reply:
     """Send a command and return its answer."""
     return Reply.model_validate_json((await envelope_to(wire, command)).data)
 
 
-async def envelope_to(
-    wire: Wire, command: CreateWebhookEndpoint | DeleteWebhookEndpoint
-) -> Envelope:
+async def envelope_to(wire: Wire, command: EndpointCommand) -> Envelope:
     """Send a command and return the envelope of its answer."""
     id_ = await wire.send(command, reply_to=0)
     (envelope,) = await wire.wait_for(REPLIES, lambda found: found.key == str(id_), within=30)
     return envelope
+
+
+class Own(TypedDict):
+    """What every command about an endpoint says."""
+
+    endpoint_id: str
+    user: str
 
 
 @dataclass
@@ -92,6 +97,11 @@ class Shop:
             secret=self.hook.secret,
             user="a client",
         )
+
+    @property
+    def own(self) -> "Own":
+        """Which endpoint a command is about, and by whom."""
+        return {"endpoint_id": self.endpoint_id, "user": "a client"}
 
     def an_order(self) -> str:
         """A fresh id."""

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from contracts.messages.webhooks import DeliveryFailed
+from contracts.messages.webhooks import DeliveryFailed, EnableWebhookEndpoint
 from services.chassis.clock import MovableClock
 from services.chassis.mongo import Database
 from tests.harness import Wire, until
 from tests.integration.webhooks.conftest import Open
-from tests.integration.webhooks.shops import Shop
+from tests.integration.webhooks.shops import Shop, answer_to
 from tests.receiver import status
 
 
@@ -123,7 +123,7 @@ class TestADisabledEndpoint:
         return shop
 
     async def test_gets_what_was_held_when_it_is_enabled(
-        self, shop: Shop, clock: MovableClock, mongo: Database
+        self, shop: Shop, clock: MovableClock, mongo: Database, wire: Wire
     ) -> None:
         order_id = shop.an_order()
         first, second = await shop.hears(order_id, 1, 2)
@@ -131,11 +131,9 @@ class TestADisabledEndpoint:
         clock.advance(timedelta(hours=2))
         await until(lambda: _looked_again(mongo, shop))
 
-        await mongo["webhook_endpoints"].update_one(
-            {"_id": shop.endpoint_id}, {"$unset": {"disabledReason": ""}, "$inc": {"revision": 1}}
-        )
-        clock.advance(timedelta(hours=2))
+        reply = await answer_to(wire, EnableWebhookEndpoint(**shop.own))
 
+        assert reply.status_code == 200
         await shop.until_taken(order_id, [1, 2])
         record = await shop.delivery(first, "delivered")
         await shop.delivery(second, "delivered")

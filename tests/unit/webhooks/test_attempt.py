@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.messages.webhooks import DeliveryFailed, EndpointDisabled
 from services.webhooks.domain.attempt import Judgement, NotSent, Result, judge, pause, wished
 from services.webhooks.domain.delivery import DeliverWebhook
-from services.webhooks.domain.endpoint import WebhookEndpoint, disable
+from services.webhooks.domain.endpoint import WebhookEndpoint, give_up
 from tests.unit.webhooks.test_endpoint import an_endpoint
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,7 +58,7 @@ class TestJudge:
             assert judgement.update["$set"]["nextAttempt"] == judgement.again_at
 
     def test_disables_an_endpoint_that_is_gone_once(self) -> None:
-        open_, (closed, _) = an_endpoint(), disable(an_endpoint(), reason="410", now=NOW)
+        open_, (closed, _) = an_endpoint(), give_up(an_endpoint(), reason="410", now=NOW)
 
         first = judged(a_result(410), endpoint=open_)
         second = judged(a_result(410), endpoint=closed)

@@ -12,8 +12,7 @@ from services.webhooks.domain.endpoint import (
     WebhookEndpoint,
     answer,
     create,
-    deletable,
-    disable,
+    give_up,
     wants,
 )
 
@@ -165,7 +164,7 @@ class TestWants:
         assert wants(endpoint, "inventory.updated", event)
 
     def test_takes_nothing_while_the_endpoint_is_closed(self) -> None:
-        disabled, _ = disable(an_endpoint(), reason="410", now=NOON)
+        disabled, _ = give_up(an_endpoint(), reason="410", now=NOON)
 
         assert not wants(disabled, "order.created", an_event())
         assert not wants(an_endpoint(is_enabled=False), "order.created", an_event())
@@ -189,17 +188,9 @@ class TestCreate:
         assert SECRET.encode() in answer(an_endpoint(), secret=SECRET)
 
 
-class TestDelete:
-    def test_refuses_what_is_not_there(self) -> None:
-        with pytest.raises(Refused) as raised:
-            deletable(None)
-
-        assert raised.value.problem.status == 404
-
-
-class TestDisable:
+class TestGivingUp:
     def test_tells_why(self) -> None:
-        disabled, news = disable(an_endpoint(), reason="it is gone", now=NOON)
+        disabled, news = give_up(an_endpoint(), reason="it is gone", now=NOON)
 
         assert disabled.disabled_reason == "it is gone"
         assert news == [EndpointDisabled(endpoint_id="e", reason="it is gone")]

@@ -79,7 +79,7 @@ def operation(route: Route, schemas: dict[int, Json]) -> Json:
             content["example"] = example
         kinds = [_JSON, _FORM] if route.form else [_JSON]
         described["requestBody"] = {
-            "required": not route.form,
+            "required": not (route.form or route.optional),
             "content": dict.fromkeys(kinds, content),
         }
     described["responses"] = _responses(route, schemas)

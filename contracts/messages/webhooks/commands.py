@@ -1,0 +1,118 @@
+"""What the webhooks service is told to do."""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field, JsonValue
+
+from contracts.message import Message
+from contracts.messages.orders import OrderMessage
+from contracts.messages.webhooks.endpoint import EndpointSettings
+
+COMMANDS: Final = "webhooks.commands"
+
+
+class EndpointCommand(Message):
+    """Somebody wants something of an endpoint; answered on `replies`."""
+
+    topic: ClassVar[str] = COMMANDS
+
+    endpoint_id: str
+    user: str
+
+    @property
+    def key(self) -> str:
+        """The endpoint."""
+        return self.endpoint_id
+
+
+class CreateWebhookEndpoint(EndpointCommand):
+    """Store an endpoint; it hears of every event from the answer on.
+
+    Answered on `replies` with the endpoint, its secret included: the only time it is shown.
+    """
+
+    type: ClassVar[str] = "webhooks.create_endpoint"
+
+    settings: EndpointSettings
+    secret: str = Field(repr=False)
+    """`whsec_` and the base64 of 24 to 64 bytes; for `v1a` `whsk_` and that of an Ed25519 key."""
+
+
+class OwnEndpointCommand(EndpointCommand):
+    """It concerns an endpoint that is there, and that hears of nothing its user may not see.
+
+    `stores` and `markets` are the scope of the user, in lower case; absent ones do not restrict it
+    (decided 13.4).
+    """
+
+    stores: tuple[str, ...] | None = None
+    markets: tuple[str, ...] | None = None
+
+
+class DeleteWebhookEndpoint(OwnEndpointCommand):
+    """Remove an endpoint; what it has not been sent is skipped. Answered on `replies`."""
+
+    type: ClassVar[str] = "webhooks.delete_endpoint"
+
+
+class ChangeWebhookEndpoint(OwnEndpointCommand):
+    """Change some of the settings; answered with the endpoint.
+
+    `changes` is a merge patch (RFC 7396) of the settings: what is absent stays, objects are merged,
+    lists are replaced, null is the default.
+    """
+
+    type: ClassVar[str] = "webhooks.change_endpoint"
+
+    changes: dict[str, JsonValue] = Field(repr=False)
+
+    @property
+    def url(self) -> str | None:
+        """The new address, None if it stays."""
+        url = self.changes.get("url")
+        return url if isinstance(url, str) else None
+
+
+class RotateWebhookSecret(OwnEndpointCommand):
+    """Let the endpoint have a new secret; answered with the endpoint, the secret included.
+
+    Until `overlap_seconds` have passed, the one before signs too.
+    """
+
+    type: ClassVar[str] = "webhooks.rotate_secret"
+
+    key_material: str = Field(repr=False)
+    """The base64 of 32 bytes, which are a good key for both kinds of signature."""
+    signature: Literal["v1", "v1a"] | None = None
+    """Absent: of the kind that it has."""
+    overlap_seconds: Annotated[int, Field(ge=0)]
+
+
+class EnableWebhookEndpoint(OwnEndpointCommand):
+    """Send to the endpoint again; answered with the endpoint.
+
+    What was held leaves at once. What it has missed is sent in order, unless `backfill` is false.
+    """
+
+    type: ClassVar[str] = "webhooks.enable_endpoint"
+
+    backfill: bool = True
+
+
+class DisableWebhookEndpoint(OwnEndpointCommand):
+    """Send to the endpoint no more; answered with the endpoint. What waits is held."""
+
+    type: ClassVar[str] = "webhooks.disable_endpoint"
+
+
+class ForgetDeliveries(OrderMessage):
+    """Forget what became of the events of an order, which was deleted for good.
+
+    What still waits is delivered nevertheless: its receivers have heard the beginning.
+    """
+
+    type: ClassVar[str] = "webhooks.forget_deliveries"
+    topic: ClassVar[str] = COMMANDS
+
+    last_sequence: int
+    """Of the last event but one; the last tells of the deletion, and is kept."""
