@@ -206,6 +206,21 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "The client is needed",
         "Nobody takes the access from oneself, or from the last active ApiOwner.",
     ),
+    "endpoint-disabled": (
+        409,
+        "The endpoint is disabled",
+        "Nothing is sent to it; enable it with POST /api/Webhooks/Endpoints/{id}/Enable.",
+    ),
+    "delivery-under-way": (
+        409,
+        "The delivery is under way",
+        "It waits for its turn or its next attempt; look at it again later.",
+    ),
+    "event-not-kept": (
+        404,
+        "The event is kept no more",
+        "The history of its order has expired, or the order was deleted for good.",
+    ),
     "precondition-failed": (
         412,
         "It is not what you have read",

@@ -53,7 +53,8 @@ class Gateway(Generic[AnyRequest, AnyOutcome]):
 
     `call` makes the request and returns what happened; it raises only on a bug. `record` is a
     handler: it keeps the outcome, sends what follows from it and gives the verdict. `limits` is
-    asked again and again, so it must be quick, and may change its mind.
+    asked again and again, so it must be quick, and may change its mind. `loads` names the documents
+    that `record` needs, `then` those that only the outcome can tell.
     """
 
     kind: str
@@ -61,4 +62,5 @@ class Gateway(Generic[AnyRequest, AnyOutcome]):
     call: Callable[[AnyRequest, Attempt], Awaitable[AnyOutcome]]
     record: Callable[[AnyRequest, AnyOutcome, Attempt, UnitOfWork], Verdict]
     loads: Callable[[AnyRequest], Loads] = lambda _: ()
+    then: Callable[[AnyRequest, AnyOutcome], Loads] = lambda *_: ()
     limits: Callable[[str], Limits] = lambda _: Limits()

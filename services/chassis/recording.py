@@ -11,7 +11,7 @@ import structlog
 from contracts.message import Envelope, derived
 from contracts.settings import Configuration
 from services.chassis import metrics
-from services.chassis.batch import Batch, FinishedCalls, Overtaken
+from services.chassis.batch import Batch, Everything, FinishedCalls, Key, Overtaken
 from services.chassis.claims import Claims
 from services.chassis.clock import Clock
 from services.chassis.gateway import Gateway, Verdict
@@ -123,10 +123,7 @@ class Recording:
 
     async def _record(self, finished: Sequence[_Finished], store: Store) -> None:
         batch = Batch(self._clock.now(), self._configuration())
-        good = [held for held, outcome in finished if not isinstance(outcome, Exception)]
-        await store.load(
-            batch, (key for held in good for key in self._gateways[held.kind].loads(held.request))
-        )
+        await store.load(batch, (key for one in finished for key in self._needed(*one)))
         verdicts = [(held, self._keep(held, outcome, batch)) for held, outcome in finished]
         answering = bool(batch.outgoing or batch.replies)
         batch.finished_calls += self._changes(verdicts, batch, answering=answering)
@@ -158,6 +155,12 @@ class Recording:
         """Bring forward what waits for its next attempt at a target."""
         await self._claims.wake(target, self._clock.now())
         self._lanes.drained.set()
+
+    def _needed(self, held: Held, outcome: object) -> Iterator[Key | Everything]:
+        gateway = self._gateways[held.kind]
+        if not isinstance(outcome, Exception):
+            yield from gateway.loads(held.request)
+            yield from gateway.then(held.request, outcome)
 
     # -- one outcome ------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 from contracts.messages.inventory import STOCK_EVENTS
 from contracts.messages.orders import ORDER_EVENTS
 from contracts.messages.webhooks import (
+    CatchUp,
     ChangeWebhookEndpoint,
     CreateWebhookEndpoint,
     DeleteWebhookEndpoint,
@@ -14,22 +15,33 @@ from contracts.messages.webhooks import (
     EnableWebhookEndpoint,
     EndpointCommand,
     ForgetDeliveries,
+    RedeliverDelivery,
+    RedeliverEvents,
     RotateWebhookSecret,
 )
 from services.chassis.batch import Batch, Everything, Key, Loads
-from services.chassis.calls import Gateway
+from services.chassis.calls import Gateway, Limits
 from services.chassis.consumer import Table
 from services.chassis.settings import Network
 from services.chassis.unit_of_work import Route, UnitOfWork
 from services.webhooks import handlers
 from services.webhooks.domain.attempt import NotSent, Result
-from services.webhooks.domain.delivery import DeliverWebhook, Lanes
+from services.webhooks.domain.delivery import DeliverWebhook, Lanes, WebhookDelivery
 from services.webhooks.domain.endpoint import Heard, WebhookEndpoint, wants
-from services.webhooks.gateways import Receivers
+from services.webhooks.domain.redeliver import Look, Looked
+from services.webhooks.gateways import Receivers, Redelivery
 
 
-def _endpoint(command: EndpointCommand | DeliverWebhook) -> Loads:
+def _endpoint(command: EndpointCommand | DeliverWebhook | Look) -> Loads:
     return [(WebhookEndpoint, command.endpoint_id)]
+
+
+def _delivery(command: RedeliverDelivery) -> Loads:
+    return [(WebhookEndpoint, command.endpoint_id), (WebhookDelivery, command.delivery_id)]
+
+
+def _found(_: Look, looked: Looked) -> Loads:
+    return [(Lanes, subject) for subject in looked.subjects]
 
 
 def _everyone(_: Heard) -> Loads:
@@ -54,7 +66,10 @@ def table(allowed: tuple[Network, ...]) -> Table:
             (RotateWebhookSecret, handlers.rotate_webhook_secret),
             (EnableWebhookEndpoint, handlers.enable_webhook_endpoint),
             (DisableWebhookEndpoint, handlers.disable_webhook_endpoint),
+            (RedeliverEvents, handlers.redeliver_events),
         ),
+        RedeliverDelivery: Route(RedeliverDelivery, handlers.redeliver_delivery, loads=_delivery),
+        CatchUp: Route(CatchUp, handlers.catch_up),
         ForgetDeliveries: Route(ForgetDeliveries, handlers.forget_deliveries),
         **{
             event: Route(Heard, handlers.fan_out, loads=_everyone, then=partial(_lanes, event.type))
@@ -70,7 +85,7 @@ def _of_endpoints(
     return {kind: Route(kind, handler, loads=_endpoint) for kind, handler in routes}
 
 
-def gateway(receivers: Receivers) -> Gateway[DeliverWebhook, Result | NotSent]:
+def delivering(receivers: Receivers) -> Gateway[DeliverWebhook, Result | NotSent]:
     """Return the one kind of call: an event to an endpoint, in lanes by endpoint and order."""
     return Gateway(
         kind=handlers.WEBHOOK,
@@ -79,4 +94,17 @@ def gateway(receivers: Receivers) -> Gateway[DeliverWebhook, Result | NotSent]:
         record=handlers.record_attempt,
         loads=_endpoint,
         limits=receivers.limits,
+    )
+
+
+def redelivering(redelivery: Redelivery) -> Gateway[Look, Looked]:
+    """Return the call that looks for what is to be delivered again, in lanes by endpoint."""
+    return Gateway(
+        kind=handlers.REDELIVERY,
+        request=Look,
+        call=redelivery.look,
+        record=handlers.record_look,
+        loads=_endpoint,
+        then=_found,
+        limits=lambda _: Limits(concurrency=4),
     )

@@ -1,20 +1,28 @@
 """Webhook endpoints, over HTTP, as Standard Webhooks 1.0.0."""
 
+from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
 from typing import Final
 
+import structlog
+
 from services.chassis.calls import Attempt, Limits
 from services.chassis.clock import Clock
 from services.chassis.http import Answer, CallFailed, ConnectionRefused, Outbound
+from services.chassis.mongo import Database
 from services.webhooks.domain.attempt import EXCERPT_BYTES, NotSent, Result
 from services.webhooks.domain.delivery import DeliverWebhook
 from services.webhooks.domain.endpoint import WebhookEndpoint
+from services.webhooks.domain.redeliver import Look, Looked
 from services.webhooks.domain.signature import sign
-from services.webhooks.queries import Endpoints
+from services.webhooks.queries.deliveries import events_of, fitting, next_of
+from services.webhooks.queries.endpoints import Endpoints
 
 _UNKNOWN: Final = Limits(concurrency=1)
 _DELETED: Final = Limits()
+
+log = structlog.get_logger()
 
 
 class Receivers:
@@ -72,6 +80,28 @@ class Receivers:
                 if not may_repeat:
                     raise
         raise AssertionError("the second try either answers or raises")
+
+
+class Redelivery:
+    """Looks for deliveries that are to be made again; what it asks is our own database."""
+
+    def __init__(self, database: Callable[[], Database], *, endpoints: Endpoints) -> None:
+        self._database = database
+        self._endpoints = endpoints
+
+    async def look(self, look: Look, _: Attempt) -> Looked:
+        """Return the next page, as large as one transaction may be."""
+        endpoint = await self._endpoints.find(look.endpoint_id)
+        if endpoint is None or not endpoint.is_open:
+            return Looked()
+        database = self._database()
+        found = await next_of(database, look, generation=endpoint.generation)
+        events = await events_of(database, found)
+        page = fitting(found, events)
+        lost = sum(one.event_id not in events for one in page)
+        if lost:
+            log.warning("redelivery.events_not_kept", endpoint=endpoint.id, events=lost)
+        return Looked(page, events, more=bool(page) and look.delivery_id is None)
 
 
 def _headers(

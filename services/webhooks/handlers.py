@@ -1,14 +1,22 @@
 """One function a message, and one for what became of an attempt."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
+from pydantic_core import to_json
+
+from contracts.messages.replies import Reply
 from contracts.messages.webhooks import (
+    CatchUp,
     ChangeWebhookEndpoint,
     CreateWebhookEndpoint,
     DeleteWebhookEndpoint,
     DisableWebhookEndpoint,
     EnableWebhookEndpoint,
     ForgetDeliveries,
+    RedeliverDelivery,
+    RedeliverEvents,
     RotateWebhookSecret,
 )
 from services.chassis.calls import Attempt, Verdict
@@ -16,15 +24,18 @@ from services.chassis.http import forbidden_literal
 from services.chassis.settings import Network
 from services.chassis.unit_of_work import UnitOfWork
 from services.webhooks.domain import attempt as attempts
-from services.webhooks.domain import change
+from services.webhooks.domain import change, redeliver
 from services.webhooks.domain import delivery as deliveries
 from services.webhooks.domain import endpoint as endpoints
 from services.webhooks.domain.attempt import NotSent, Result
 from services.webhooks.domain.change import Changed
-from services.webhooks.domain.delivery import DeliverWebhook, Lanes, WebhookDelivery
+from services.webhooks.domain.delivery import DeliverWebhook, Lanes, Planned, WebhookDelivery
 from services.webhooks.domain.endpoint import Heard, WebhookEndpoint
+from services.webhooks.domain.redeliver import Look, Looked
 
 WEBHOOK: Final = "webhook"
+REDELIVERY: Final = "redelivery"
+AFTERWARDS: Final = timedelta(minutes=1)
 
 
 def create_webhook_endpoint(
@@ -85,9 +96,72 @@ def disable_webhook_endpoint(command: DisableWebhookEndpoint, uow: UnitOfWork) -
 def _keep(changed: Changed, uow: UnitOfWork) -> None:
     uow.save(changed.endpoint)
     uow.send(*changed.news)
-    for target in changed.woken:
-        uow.wake(target)
+    for id_ in changed.opened:
+        uow.wake(id_)
+    for id_ in changed.behind:
+        _look(Look(endpoint_id=id_), uow)
+        # What was on its way when it was enabled is perhaps written down as missed only now.
+        uow.send(CatchUp(endpoint_id=id_), not_before=uow.now + AFTERWARDS)
     uow.reply(200, body=endpoints.answer(changed.endpoint))
+
+
+def catch_up(message: CatchUp, uow: UnitOfWork) -> None:
+    """Look for what the endpoint has missed, and for what waits although it need not."""
+    uow.wake(message.endpoint_id)
+    _look(Look(endpoint_id=message.endpoint_id), uow)
+
+
+def redeliver_events(command: RedeliverEvents, uow: UnitOfWork) -> None:
+    """Begin to look for the deliveries, page by page."""
+    known = uow.find(WebhookEndpoint, command.endpoint_id)
+    _look(redeliver.asked_for(known, command, id_=uow.envelope.id), uow)
+    _promise(command.count, uow)
+
+
+def redeliver_delivery(command: RedeliverDelivery, uow: UnitOfWork) -> None:
+    """Make one delivery again."""
+    known = uow.find(WebhookEndpoint, command.endpoint_id)
+    delivery = uow.find(WebhookDelivery, command.delivery_id)
+    _look(redeliver.asked_for_one(known, delivery, command, id_=uow.envelope.id), uow)
+    _promise(1, uow)
+
+
+def _look(look: Look, uow: UnitOfWork) -> None:
+    uow.call(REDELIVERY, look, lane=look.lane, target=REDELIVERY)
+
+
+def _promise(count: int, uow: UnitOfWork) -> None:
+    """Answer that it has begun; the last look says that it is over."""
+    command = uow.envelope.correlation_id
+    body = to_json({"count": count, "operationId": command})
+    reply = Reply(command_id=command, status_code=202)
+    uow.answer(reply, body=body, reply_to=uow.envelope.reply_to)
+
+
+def record_look(look: Look, looked: Looked, _: Attempt, uow: UnitOfWork) -> Verdict:
+    """Promise the deliveries that were found, and look on behind them."""
+    again = redeliver.again(
+        uow.find(WebhookEndpoint, look.endpoint_id),
+        look,
+        looked,
+        {subject: uow.find(Lanes, subject) for subject in looked.subjects},
+        now=uow.now,
+    )
+    for delivery_id, update in again.updates:
+        uow.patch(WebhookDelivery, delivery_id, update)
+    _call(again.calls, uow)
+    for lanes in again.lanes:
+        uow.save(lanes)
+    for following in again.looks:
+        _look(following, uow)
+    for command, outcome in again.settled:
+        uow.settle(command, outcome)
+    return Verdict()
+
+
+def _call(planned: Sequence[Planned], uow: UnitOfWork) -> None:
+    for one, body in deliveries.promised(planned):
+        uow.call(WEBHOOK, one.request, lane=one.lane, target=one.delivery.endpoint_id, payload=body)
 
 
 def fan_out(event: Heard, uow: UnitOfWork) -> None:
@@ -102,10 +176,10 @@ def fan_out(event: Heard, uow: UnitOfWork) -> None:
     )
     for one in planned:
         uow.save(one.delivery)
-        uow.call(
-            WEBHOOK, one.request, lane=one.lane, target=one.delivery.endpoint_id, payload=one.body
-        )
+    _call(planned, uow)
     uow.save(lanes)
+    for look in redeliver.still_behind(planned, interested):
+        _look(look, uow)
 
 
 def forget_deliveries(command: ForgetDeliveries, uow: UnitOfWork) -> None:

@@ -2,6 +2,7 @@
 
 from contracts.messages.webhooks.commands import (
     COMMANDS,
+    CatchUp,
     ChangeWebhookEndpoint,
     CreateWebhookEndpoint,
     DeleteWebhookEndpoint,
@@ -10,11 +11,15 @@ from contracts.messages.webhooks.commands import (
     EndpointCommand,
     ForgetDeliveries,
     OwnEndpointCommand,
+    RedeliverDelivery,
+    RedeliverEvents,
     RotateWebhookSecret,
+    Span,
 )
 from contracts.messages.webhooks.endpoint import (
     EVENT_TYPES,
     RETRY_SCHEDULE,
+    Ended,
     EndpointAnswer,
     EndpointFilters,
     EndpointPatch,
@@ -32,12 +37,14 @@ __all__ = [
     "EVENTS",
     "EVENT_TYPES",
     "RETRY_SCHEDULE",
+    "CatchUp",
     "ChangeWebhookEndpoint",
     "CreateWebhookEndpoint",
     "DeleteWebhookEndpoint",
     "DeliveryFailed",
     "DisableWebhookEndpoint",
     "EnableWebhookEndpoint",
+    "Ended",
     "EndpointAnswer",
     "EndpointCommand",
     "EndpointDisabled",
@@ -46,6 +53,9 @@ __all__ = [
     "EndpointSettings",
     "ForgetDeliveries",
     "OwnEndpointCommand",
+    "RedeliverDelivery",
+    "RedeliverEvents",
     "RotateWebhookSecret",
+    "Span",
     "WebhookEvent",
 ]

@@ -1,14 +1,22 @@
 """What the webhooks service is told to do."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
 
 from contracts.message import Message
 from contracts.messages.orders import OrderMessage
-from contracts.messages.webhooks.endpoint import EndpointSettings
+from contracts.messages.webhooks.endpoint import Ended, EndpointSettings
+from contracts.value import Value
 
 COMMANDS: Final = "webhooks.commands"
+
+_LATEST: Final = timedelta(days=7)
+"""How long after its event a delivery may be made: as long as Kafka keeps the event."""
+_SKEW: Final = timedelta(minutes=1)
+"""How much earlier it may seem to be made, by a clock that runs behind."""
 
 
 class EndpointCommand(Message):
@@ -103,6 +111,69 @@ class DisableWebhookEndpoint(OwnEndpointCommand):
     """Send to the endpoint no more; answered with the endpoint. What waits is held."""
 
     type: ClassVar[str] = "webhooks.disable_endpoint"
+
+
+class Span(Value):
+    """Deliveries of events of this time, bounds included, that have ended like this."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    since: datetime
+    until: datetime
+    states: tuple[Ended, ...]
+    event_types: tuple[str, ...] | None = None
+    order_id: str | None = None
+
+    # Any: what a value of BSON may be.
+    def query(self, endpoint_id: str) -> dict[str, Any]:
+        """Return by what MongoDB finds those to this endpoint."""
+        query: dict[str, Any] = {
+            "endpointId": endpoint_id,
+            # There is an index by `created`, which is never far from the time of the event.
+            "created": {"$gte": self.since - _SKEW, "$lte": self.until + _LATEST},
+            "occurred": {"$gte": self.since, "$lte": self.until},
+            "state": {"$in": list(self.states)},
+        }
+        if self.event_types is not None:
+            query["eventType"] = {"$in": list(self.event_types)}
+        if self.order_id is not None:
+            query["orderId"] = self.order_id
+        return query
+
+
+class RedeliverEvents(OwnEndpointCommand):
+    """Send the endpoint again what has happened in a span of time, bounds included.
+
+    Answered with 202 and how many deliveries there are; the command succeeds when all are promised.
+    """
+
+    type: ClassVar[str] = "webhooks.redeliver_events"
+
+    span: Span
+    count: int
+    """How many deliveries fitted when it was asked for."""
+
+
+class RedeliverDelivery(OwnEndpointCommand):
+    """Make one delivery again; answered as `RedeliverEvents` is."""
+
+    type: ClassVar[str] = "webhooks.redeliver_delivery"
+
+    delivery_id: str
+
+
+class CatchUp(Message):
+    """Send the endpoint what it has missed, if there is anything."""
+
+    type: ClassVar[str] = "webhooks.catch_up"
+    topic: ClassVar[str] = COMMANDS
+
+    endpoint_id: str
+
+    @property
+    def key(self) -> str:
+        """The endpoint."""
+        return self.endpoint_id
 
 
 class ForgetDeliveries(OrderMessage):

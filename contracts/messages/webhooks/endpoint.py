@@ -60,6 +60,17 @@ def _known_types(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def named(patterns: Collection[str]) -> tuple[str, ...]:
+    """Return the event types that these names and patterns mean."""
+    return tuple(
+        sorted(
+            name
+            for name in EVENT_TYPES
+            if not {"*", name, name.split(".")[0] + ".*"}.isdisjoint(patterns)
+        )
+    )
+
+
 def _check_header(name: str, text: str) -> None:
     if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
         raise ValueError("expected names and values as HTTP headers have them, in ASCII")
@@ -82,7 +93,7 @@ def _header_changes(value: dict[str, str | None]) -> dict[str, str | None]:
 _MOST_HEADERS: Final = 20
 _Url = Annotated[str, Field(max_length=2048)]
 _Description = Annotated[str, Field(max_length=1024)]
-_EventTypes = Annotated[
+EventTypes = Annotated[
     tuple[str, ...], Field(min_length=1, max_length=50), AfterValidator(_known_types)
 ]
 _MaxInFlight = Annotated[int, Field(ge=1, le=256)]
@@ -93,6 +104,8 @@ _Ordering = Literal["perOrder", "none"]
 _Payload = Literal["full", "thin"]
 _OnExhausted = Literal["continue", "hold"]
 Signature = Literal["v1", "v1a"]
+Ended = Literal["delivered", "failed", "skipped"]
+"""States of deliveries that nobody works on any more."""
 
 
 class EndpointFilters(Model):
@@ -127,7 +140,7 @@ class EndpointSettings(Model):
 
     url: _Url
     description: _Description | None = None
-    event_types: _EventTypes = ("*",)
+    event_types: EventTypes = ("*",)
     """Names such as `order.created`, or `order.*`, or `*`."""
     filters: EndpointFilters = EndpointFilters()
     ordering: _Ordering = "perOrder"
@@ -164,7 +177,7 @@ class EndpointPatch(Model):
 
     url: _Url | None = None
     description: _Description | None = None
-    event_types: _EventTypes | None = None
+    event_types: EventTypes | None = None
     """Names such as `order.created`, or `order.*`, or `*`."""
     filters: FiltersPatch | None = None
     ordering: _Ordering | None = None

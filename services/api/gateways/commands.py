@@ -26,6 +26,7 @@ from services.chassis.kafka import NotTaken, Producer
 
 LOOK_AGAIN: Final = 0.25
 _RETRY_AFTER: Final = 2
+_BEGUN: Final = 202
 
 Build = Callable[[UUID], Command]
 """Makes the command; whatever it needs an id for is derived from the command's own."""
@@ -248,8 +249,9 @@ class Commands:
             self._replies.forget(id_, waiter)
         if result is not None:
             result = await self._results.filled(result)
-        if result is None:
+        if result is None or result.status == _BEGUN:
             await self._promise(id_, command, origin)
+        if result is None:
             return Accepted(id_, replayed)
         if origin.key is not None and (command.order_id is None or result.problem is not None):
             kept = replace(result, body=None) if command.shows_secret else result

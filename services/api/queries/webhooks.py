@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from contracts.messages.webhooks import EndpointAnswer
+from contracts.messages.webhooks import EndpointAnswer, Span
 from contracts.model import Model
 from services.api.domain import Client
 from services.chassis.mongo import Bson, Database
@@ -127,6 +127,11 @@ class Webhooks:
             page=page,
             page_size=page_size,
         )
+
+    async def count(self, endpoint_id: str, span: Span, *, most: int) -> int:
+        """Return how many deliveries to an endpoint are in a span; `most` may be even more."""
+        deliveries = self.database["webhook_deliveries"]
+        return await deliveries.count_documents(span.query(endpoint_id), limit=most)
 
     async def delivery(self, id_: str, client: Client) -> Delivery | None:
         """Return one delivery with its attempts; None if the client may not see its order."""

@@ -83,14 +83,14 @@ def judge(  # noqa: PLR0913 - what a rule may know is handed to it
         # It may have been enabled while this was found out.
         again_at = now if endpoint is not None and endpoint.is_open else now + LOOK_AGAIN
         return Judgement(_update("held", None), again_at=again_at, is_postponed=True)
-    attempt = _recorded(result, number)
+    attempt = _recorded(result, request.earlier + number)
     if result.status in _GOOD:
         return Judgement(_update("delivered", attempt, completed=now))
     if endpoint is None:
         return Judgement(_update("skipped", attempt, completed=now), is_failure=True)
     if result.status == _GONE:
         return _gone(endpoint, attempt, now)
-    return _failed(endpoint, request, result, attempt, key, now)
+    return _failed(endpoint, request, result, attempt, number, key, now)
 
 
 def _gone(endpoint: WebhookEndpoint, attempt: RecordedAttempt, now: datetime) -> Judgement:
@@ -106,6 +106,7 @@ def _failed(  # noqa: PLR0913, PLR0917 - as `judge`
     request: DeliverWebhook,
     result: Result,
     attempt: RecordedAttempt,
+    number: int,
     key: UUID,
     now: datetime,
 ) -> Judgement:
@@ -115,12 +116,11 @@ def _failed(  # noqa: PLR0913, PLR0917 - as `judge`
     if wish is not None and result.status in {_TOO_MANY, _UNAVAILABLE}:
         quiet_until = now + wish
     is_failure = result.status != _TOO_MANY
-    number = attempt.number
     if number <= len(schedule):
         again_at = now + (wish or pause(schedule[number - 1], key=key, number=number))
         update = _update("retrying", attempt, next_attempt=again_at)
         return Judgement(update, again_at, quiet_until, is_failure)
-    news = [_last_failed(request, result, number)] if number == len(schedule) + 1 else []
+    news = [_last_failed(request, result, attempt.number)] if number == len(schedule) + 1 else []
     if endpoint.settings.on_exhausted == "hold":
         # Nothing of the order may overtake it, so it goes on, slowly, until it is taken.
         again_at = now + (wish or timedelta(seconds=max(schedule, default=3600)))

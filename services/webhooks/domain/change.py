@@ -30,11 +30,15 @@ MOST_RETIRED: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An endpoint after a change, what the world hears of it, and whose calls are due now."""
+    """An endpoint after a change, and what the world hears of it.
+
+    `opened` has it where it is sent again what waits, `behind` where also what it has missed.
+    """
 
     endpoint: WebhookEndpoint
     news: tuple[Message, ...] = ()
-    woken: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 def own(known: WebhookEndpoint | None, command: OwnEndpointCommand) -> WebhookEndpoint:
@@ -73,7 +77,11 @@ def change(
     changed = endpoint.model_copy(update={"settings": settings, "modified": now})
     if "isEnabled" not in command.changes:
         return Changed(changed)
-    return _opened(changed) if settings.is_enabled else _closed(changed, before=endpoint)
+    return (
+        _opened(changed, backfill=True)
+        if settings.is_enabled
+        else _closed(changed, before=endpoint)
+    )
 
 
 def rotate(
@@ -112,11 +120,14 @@ def enable(
 ) -> Changed:
     """Return the endpoint as one that is sent events; what was held is due now.
 
+    What it has missed follows, unless that is given up (decided 12.5).
+
     :raises Refused: as `own`
     """
     endpoint = own(known, command)
     settings = endpoint.settings.model_copy(update={"is_enabled": True})
-    return _opened(endpoint.model_copy(update={"settings": settings, "modified": now}))
+    changed = endpoint.model_copy(update={"settings": settings, "modified": now})
+    return _opened(changed, backfill=command.backfill)
 
 
 def disable(
@@ -132,8 +143,13 @@ def disable(
     return _closed(changed, before=endpoint)
 
 
-def _opened(endpoint: WebhookEndpoint) -> Changed:
-    return Changed(endpoint.model_copy(update={"disabled_reason": None}), woken=(endpoint.id,))
+def _opened(endpoint: WebhookEndpoint, *, backfill: bool) -> Changed:
+    id_, generation = endpoint.id, endpoint.generation
+    if backfill:
+        opened = endpoint.model_copy(update={"disabled_reason": None})
+        return Changed(opened, opened=(id_,), behind=(id_,))
+    update = {"disabled_reason": None, "generation": generation + 1}
+    return Changed(endpoint.model_copy(update=update), opened=(id_,))
 
 
 def _closed(endpoint: WebhookEndpoint, *, before: WebhookEndpoint) -> Changed:

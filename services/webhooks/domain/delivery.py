@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json, to_json
 
@@ -52,9 +52,22 @@ class WebhookDelivery(Document):
     previous_sequence: int
     state: State = "pending"
     created: datetime
+    occurred: datetime | None = None
+    """When the event happened."""
     completed: datetime | None = None
     next_attempt: datetime | None = None
     attempts: tuple[RecordedAttempt, ...] = ()
+    event: bytes | None = None
+    """What happened to stock, for which there is no history as there is for orders."""
+    missed: int | None = None
+    """Set while the endpoint has missed it: the `generation` in which it did."""
+
+    @property
+    def subject(self) -> str:
+        """What the event is about."""
+        if self.event is not None:
+            return Heard.model_validate_json(self.event).subject
+        return f"order:{self.order_id}"
 
 
 class Lanes(Document):
@@ -63,6 +76,11 @@ class Lanes(Document):
     collection: ClassVar[str] = "webhook_lanes"
 
     sent: dict[str, int]
+    behind: dict[str, int] = Field(default_factory=dict)
+    """Endpoints that have missed an event of these, with the `generation` in which they did.
+
+    They are sent nothing more of it until they are sent that.
+    """
 
     @property
     def at_hand(self) -> bool:
@@ -80,6 +98,8 @@ class DeliverWebhook(BaseModel):
     event_id: str
     event_type: str
     order_id: str | None = None
+    earlier: int = 0
+    """How many attempts there were when it was to be delivered before."""
 
 
 class Unwanted(Unconcerned):
@@ -88,12 +108,20 @@ class Unwanted(Unconcerned):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One delivery that an event leads to, and what it takes to make it."""
+    """One delivery that an event leads to, and what it takes to make it.
+
+    There is no body where the endpoint misses the event.
+    """
 
     delivery: WebhookDelivery
     request: DeliverWebhook
-    body: bytes
+    body: bytes | None
     lane: str
+
+
+def promised(planned: Sequence[Planned]) -> Iterator[tuple[Planned, bytes]]:
+    """Yield what is sent now, and its body."""
+    return ((one, one.body) for one in planned if one.body is not None)
 
 
 def interested(
@@ -117,29 +145,41 @@ def plan(
     lanes: Lanes | None,
     now: datetime,
 ) -> tuple[list[Planned], Lanes]:
-    """Return a delivery for each of these endpoints, and how far all are told then."""
-    sent = lanes.sent if lanes is not None else {}
-    planned = list(_deliveries(event, envelope, endpoints, sent, now))
-    sent = {**sent, **dict.fromkeys((one.id for one in endpoints), event.sequence)}
+    """Return a delivery for each of these endpoints, and how far all are told then.
+
+    Endpoints that are sent nothing now miss the event, and so do those that have missed one of the
+    same order before, and were not sent that yet.
+    """
     known = lanes or Lanes(id=event.subject, sent={})
-    return planned, known.model_copy(update={"sent": sent})
+    planned = list(_deliveries(event, envelope, endpoints, known, now))
+    sent = {**known.sent, **dict.fromkeys((one.id for one in endpoints), event.sequence)}
+    after: dict[str, dict[str, int]] = {"sent": sent}
+    missed = [one.delivery for one in planned if one.delivery.missed is not None]
+    if missed:
+        after["behind"] = known.behind | {
+            one.endpoint_id: one.missed for one in missed if one.missed is not None
+        }
+    return planned, known.model_copy(update=after)
 
 
 def _deliveries(
     event: Heard,
     envelope: Envelope,
     endpoints: Sequence[WebhookEndpoint],
-    sent: dict[str, int],
+    lanes: Lanes,
     now: datetime,
 ) -> Iterator[Planned]:
     event_id = str(envelope.id)
+    occurred = _moment(event.timestamp)
     for endpoint in endpoints:
         id_ = str(derived(envelope.id, endpoint.id))
-        previous = sent.get(endpoint.id, 0)
+        is_behind = lanes.behind.get(endpoint.id) == endpoint.generation
+        missed = endpoint.generation if is_behind or not endpoint.is_open else None
+        previous = lanes.sent.get(endpoint.id, 0)
         if previous >= event.sequence:
             # An order with this id was deleted for good, and this is another one.
             previous = 0
-        in_order = endpoint.settings.ordering == "perOrder"
+        thin = endpoint.settings.payload == "thin"
         yield Planned(
             delivery=WebhookDelivery(
                 id=id_,
@@ -151,7 +191,11 @@ def _deliveries(
                 market_id=event.market and event.market.casefold(),
                 sequence=event.sequence,
                 previous_sequence=previous,
+                state="pending" if missed is None else "skipped",
                 created=now,
+                occurred=occurred,
+                event=envelope.data if event.order_id is None else None,
+                missed=missed,
             ),
             request=DeliverWebhook(
                 delivery_id=id_,
@@ -160,27 +204,47 @@ def _deliveries(
                 event_type=envelope.type,
                 order_id=event.order_id,
             ),
-            body=body(event, envelope, previous=previous, thin=endpoint.settings.payload == "thin"),
-            lane=f"{endpoint.id}/{event.subject}" if in_order else id_,
+            body=body(event, envelope, previous=previous, thin=thin) if missed is None else None,
+            lane=lane_of(endpoint, event.subject, id_),
         )
 
 
+def lane_of(endpoint: WebhookEndpoint, subject: str, delivery_id: str) -> str:
+    """Return in which line a delivery stands: its order's, or one of its own."""
+    in_order = endpoint.settings.ordering == "perOrder"
+    return f"{endpoint.id}/{subject}" if in_order else delivery_id
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None
+
+
 def body(event: Heard, envelope: Envelope, *, previous: int, thin: bool) -> bytes:
+    """Return what is sent of an event that has just come."""
+    id_ = str(envelope.id)
+    return framed(event, id_, envelope.type, envelope.data, previous=previous, thin=thin)
+
+
+def framed(  # noqa: PLR0913 - an event has this many parts
+    event: Heard, event_id: str, event_type: str, data: bytes, *, previous: int, thin: bool
+) -> bytes:
     """Return what is sent: the event's JSON as it came, in the frame of design 11.
 
     Thin bodies have of the order only what it takes to fetch it.
     """
     frame = to_json(
         {
-            "id": str(envelope.id),
-            "type": envelope.type,
+            "id": event_id,
+            "type": event_type,
             "timestamp": event.timestamp,
             "sequence": event.sequence,
             "previousSequence": previous,
         }
     )
-    data = _thinned(envelope.data) if thin else envelope.data
-    return b'%s,"data":%s}' % (frame[:-1], data)
+    return b'%s,"data":%s}' % (frame[:-1], _thinned(data) if thin else data)
 
 
 def _thinned(data: bytes) -> bytes:

@@ -16,6 +16,8 @@ from contracts.messages.webhooks import (
     DeleteWebhookEndpoint,
     EnableWebhookEndpoint,
     EndpointSettings,
+    RedeliverDelivery,
+    RedeliverEvents,
     RotateWebhookSecret,
 )
 from services.chassis.mongo import Database
@@ -33,6 +35,9 @@ def made(command: Envelope, data: Any) -> tuple[Reply, object]:  # noqa: ANN401 
     if command.type == RotateWebhookSecret.type:
         shown = {"id": command.key, "url": URL, "secret": "whsec_" + data["keyMaterial"]}
         return answer(command, 200, order_id=None), shown
+    if command.type in {RedeliverEvents.type, RedeliverDelivery.type}:
+        shown = {"count": data.get("count", 1), "operationId": str(command.id)}
+        return answer(command, 202, order_id=None), shown
     if command.type != DeleteWebhookEndpoint.type:
         return answer(command, 200, order_id=None), {"id": command.key}
     return answer(command, 204, order_id=None), None
@@ -382,3 +387,82 @@ class TestDeliveries:
             }
         ]
         assert none.status == 404
+
+
+class TestRedelivering:
+    async def test_counts_what_is_in_the_span_and_names_the_operation(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        for hour, state in enumerate(("failed", "failed", "skipped", "delivered", "failed")):
+            at = NOON + timedelta(hours=hour)
+            await keep_delivery(
+                database, hour, endpointId=id_, state=state, occurred=at, created=at
+            )
+        path = f"/api/Webhooks/Endpoints/{id_}/Redeliver"
+        body = {"from": "2026-11-20T12:00:00Z", "to": "2026-11-20T15:00:00Z"}
+
+        dry = await call("POST", path, body | {"dryRun": True})
+        asked_before = len(answerer.named(id_))
+        said = await call("POST", path, body)
+        of_all = await call(
+            "POST", path, body | {"states": ["delivered", "failed"], "eventTypes": ["order.*"]}
+        )
+        of_none = await call("POST", path, body | {"orderId": "O-2", "dryRun": True})
+
+        assert (dry.status, dry.json) == (202, {"count": 3})
+        assert asked_before == 0
+        assert (said.status, said.json["count"]) == (202, 3)
+        assert said.headers["location"] == f"/api/Operations/{said.json['operationId']}"
+        assert of_all.json["count"] == 3
+        assert of_none.json == {"count": 0}
+        _, command = answerer.named(id_)
+        sent = RedeliverEvents.model_validate_json(command.data).span
+        assert (sent.since, sent.until) == (NOON, NOON + timedelta(hours=3))
+        assert "order.created" in (sent.event_types or ())
+        operation = await call("GET", said.headers["location"])
+        assert (operation.status, operation.json["state"]) == (200, "pending")
+
+    @pytest.mark.parametrize(
+        ("body", "path"),
+        [
+            ({}, "from"),
+            ({"from": None}, "from"),
+            ({"from": "2026-11-20T12:00:00Z", "to": "2026-11-20T11:00:00Z"}, "to"),
+            ({"from": "2026-11-20T12:00:00Z", "states": ["failed", "pending"]}, "states[1]"),
+            ({"from": "2026-11-20T12:00:00Z", "states": []}, "states"),
+            ({"from": "2026-11-20T12:00:00Z", "eventTypes": ["x"]}, "eventTypes"),
+        ],
+    )
+    async def test_of_nonsense_is_refused(
+        self, call: Caller, database: Database, body: dict[str, object], path: str
+    ) -> None:
+        id_ = await keep_endpoint(database)
+
+        said = await call("POST", f"/api/Webhooks/Endpoints/{id_}/Redeliver", body)
+
+        assert (said.status, said.problem) == (400, "validation-failed")
+        assert [error["path"] for error in said.json["errors"]] == [path]
+
+    async def test_of_one_delivery_asks_for_the_endpoint_that_it_is_to(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        endpoint = await keep_endpoint(database)
+        roles = ("SettingsAdmin", "market-NOR", "store-Oslo")
+        await keep_client(database, "of-nor", *roles, secret="s")
+        client = await Caller.signed_in(call.url, "of-nor", "s")
+        own = await keep_delivery(database, 1, endpointId=endpoint, storeId="oslo", marketId="nor")
+        other = await keep_delivery(
+            database, 2, endpointId=endpoint, storeId="bergen", marketId="nor"
+        )
+
+        said, unseen = [
+            await client("POST", f"/api/Webhooks/Deliveries/{one}/Redeliver")
+            for one in (own, other)
+        ]
+
+        await client.close()
+        (command,) = answerer.named(endpoint)
+        sent = RedeliverDelivery.model_validate_json(command.data)
+        assert (said.status, unseen.status) == (202, 404)
+        assert (sent.delivery_id, sent.stores, sent.markets) == (own, ("oslo",), ("nor",))

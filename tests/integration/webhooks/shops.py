@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from pydantic_core import from_json, to_json
 
+from contracts.history import version_key
 from contracts.message import Envelope
 from contracts.messages.orders import OrderCreated, OrderEvent, OrderStatusChanged
 from contracts.messages.replies import REPLIES, Reply
@@ -17,6 +18,7 @@ from contracts.messages.webhooks import (
     EndpointSettings,
 )
 from services.chassis.mongo import Bson, Database
+from services.workflow.domain.versions import packed
 from tests.builders import the_reference_body
 from tests.harness import Wire, until
 from tests.receiver import Hook, Receiver
@@ -122,6 +124,26 @@ class Shop:
             )
             for sequence in sequences
         ]
+
+    async def happens(
+        self, order_id: str, *sequences: int, kind: type[OrderEvent] | None = None
+    ) -> list[UUID]:
+        """Let the store hear of something that is in the order's history."""
+        ids = []
+        for sequence in sequences:
+            event, id_ = an_event(order_id, sequence, store=self.name, kind=kind), uuid4()
+            whole = event.sealed(id_)
+            await self.mongo["order_versions"].insert_one(
+                {
+                    "_id": version_key(order_id, sequence),
+                    "orderId": order_id,
+                    "version": sequence,
+                    "event": packed(whole),
+                    "orderAt": whole.index(b',"order":') + len(b',"order":'),
+                }
+            )
+            ids.append(await self.wire.send(event, id=id_, times=2))
+        return ids
 
     async def until_taken(
         self, order_id: str, sequences: Sequence[int], *, within: float = 30

@@ -5,6 +5,7 @@ import sys
 from datetime import timedelta
 from uuid import UUID
 
+from contracts.messages.webhooks import EnableWebhookEndpoint
 from services.chassis.clock import MovableClock
 from services.chassis.mongo import Database
 from services.chassis.settings import ChassisSettings
@@ -74,3 +75,40 @@ class TestAProcessThatDiesBetweenTheCallAndItsRecord:
         assert shop.hook.got[1].body == shop.hook.got[2].body
         assert all(got.is_genuine for got in shop.hook.got)
         assert [len(record["attempts"]) for record in records] == [1, 1, 1]
+
+
+class TestAProcessThatDiesWhileItSendsWhatWasMissed:
+    async def test_is_followed_by_one_that_sends_the_rest_once(
+        self,
+        settings: ChassisSettings,
+        webhook_settings: Settings,
+        wire: Wire,
+        mongo: Database,
+        receiver: Receiver,
+    ) -> None:
+        shop = Shop(wire, mongo, receiver.hook("catching-up"))
+        orders = [shop.an_order() for _ in range(130)]
+        clock = MovableClock()
+        clock.advance(timedelta(minutes=2))
+
+        dying = await a_process(settings, KONTOR_CRASH_AT="after_call:30")
+        try:
+            await answer_to(wire, shop.creation(is_enabled=False, payload="thin"))
+            events = [event for one in orders for event in await shop.happens(one, 1, 2)]
+            for event_id in events:
+                await shop.delivery(event_id, "skipped")
+            await answer_to(wire, EnableWebhookEndpoint(**shop.own))
+            died = await asyncio.wait_for(dying.wait(), 60)
+        finally:
+            if dying.returncode is None:
+                dying.kill()
+        async with running(service(webhook_settings, clock=clock)):
+            for order_id in orders:
+                await shop.until_taken(order_id, [1, 2], within=60)
+            for event_id in events:
+                await shop.delivery(event_id, "delivered")
+
+        assert died == -signal.SIGKILL
+        assert {got.id for got in shop.hook.got} == {str(event_id) for event_id in events}
+        # What was not recorded when it died comes twice: 30 calls, and those under way.
+        assert len(shop.hook.got) <= len(events) + 30 + 32

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.messages.webhooks import DeliveryFailed, EndpointDisabled
-from services.webhooks.domain.attempt import Judgement, NotSent, Result, judge, pause, wished
+from services.webhooks.domain.attempt import (
+    LOOK_AGAIN,
+    Judgement,
+    NotSent,
+    Result,
+    judge,
+    pause,
+    wished,
+)
 from services.webhooks.domain.delivery import DeliverWebhook
 from services.webhooks.domain.endpoint import WebhookEndpoint, give_up
 from tests.unit.webhooks.test_endpoint import an_endpoint
@@ -93,6 +101,20 @@ class TestJudge:
         assert state(judged(NotSent(deleted=True), deleted=True)) == "skipped"
         assert state(judged(a_result(500), deleted=True)) == "skipped"
         assert state(judged(a_result(200), deleted=True)) == "delivered"
+
+    def test_does_not_hold_back_what_was_enabled_meanwhile(self) -> None:
+        closed = an_endpoint(is_enabled=False)
+
+        assert judged(NotSent(deleted=False)).again_at == NOW
+        assert judged(NotSent(deleted=False), endpoint=closed).again_at == NOW + LOOK_AGAIN
+
+    def test_counts_the_attempts_on_where_it_is_delivered_again(self) -> None:
+        again = REQUEST.model_copy(update={"earlier": 9})
+
+        first = judge(an_endpoint(), again, a_result(), number=1, key=KEY, now=NOW)
+
+        assert first.update["$push"]["attempts"]["$each"][0]["number"] == 10
+        assert state(first) == "retrying"
 
     def test_holds_what_was_not_sent_without_counting_it(self) -> None:
         judgement = judged(NotSent(deleted=False), number=7)

@@ -176,7 +176,7 @@ class TestChange:
         closed = change(an_endpoint(), off, forbidden=None, now=LATER)
 
         assert opened.endpoint.is_open
-        assert opened.woken == ("e",)
+        assert opened.behind == ("e",)
         assert not closed.endpoint.is_open
         assert [type(one) for one in closed.news] == [EndpointDisabled]
 
@@ -243,7 +243,16 @@ class TestEnable:
 
         assert after.endpoint.is_open
         assert after.endpoint.disabled_reason is None
-        assert after.woken == ("e",)
+        assert (after.opened, after.behind) == (("e",), ("e",))
+        assert after.endpoint.generation == gone.generation
+
+    def test_gives_up_what_was_missed_where_that_is_wanted(self) -> None:
+        command = EnableWebhookEndpoint(**BY, backfill=False)
+
+        after = enable(an_endpoint(is_enabled=False), command, now=LATER)
+
+        assert (after.opened, after.behind) == (("e",), ())
+        assert after.endpoint.generation == 1
 
 
 class TestDisable:

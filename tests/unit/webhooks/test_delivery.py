@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.message import Envelope
-from services.webhooks.domain.delivery import Lanes, Unwanted, body, interested, plan
-from services.webhooks.domain.endpoint import Heard
+from services.webhooks.domain.delivery import Lanes, Planned, Unwanted, body, interested, plan
+from services.webhooks.domain.endpoint import Heard, WebhookEndpoint
+from services.webhooks.domain.redeliver import still_behind
 from tests.unit.webhooks.test_endpoint import NOON, an_endpoint, an_event
 
 ID = UUID("0198c0de-0000-7000-8000-000000000001")
@@ -102,6 +103,30 @@ class TestPlan:
 
         assert first.delivery.previous_sequence == 0
         assert lanes.sent == {"e": 1}
+
+    def test_of_what_an_endpoint_misses_has_nothing_to_send(self) -> None:
+        closed = an_endpoint(is_enabled=False)
+
+        (one,), lanes = plan(an_event(), an_envelope(), endpoints=[closed], lanes=None, now=NOON)
+
+        assert (one.delivery.state, one.delivery.missed, one.body) == ("skipped", 0, None)
+        assert lanes.behind == {"e": 0}
+
+    def test_sends_an_open_endpoint_nothing_of_an_order_before_what_it_has_missed(self) -> None:
+        opened = an_endpoint()
+        behind = Lanes(id="order:o", sent={"e": 1}, behind={"e": 0})
+        given_up = opened.model_copy(update={"generation": 1})
+
+        def planned(endpoint: WebhookEndpoint) -> Planned:
+            event = an_event(sequence=2)
+            (one,), _ = plan(event, an_envelope(), endpoints=[endpoint], lanes=behind, now=NOON)
+            return one
+
+        assert planned(opened).delivery.missed == 0
+        assert planned(given_up).delivery.missed is None
+        assert planned(given_up).delivery.previous_sequence == 1
+        assert [look.endpoint_id for look in still_behind([planned(opened)], [opened])] == ["e"]
+        assert list(still_behind([planned(given_up)], [given_up])) == []
 
     def test_is_not_made_where_nobody_listens(self) -> None:
         endpoints = [an_endpoint(event_types=["order.created"])]

@@ -163,12 +163,6 @@ class TestWants:
 
         assert wants(endpoint, "inventory.updated", event)
 
-    def test_takes_nothing_while_the_endpoint_is_closed(self) -> None:
-        disabled, _ = give_up(an_endpoint(), reason="410", now=NOON)
-
-        assert not wants(disabled, "order.created", an_event())
-        assert not wants(an_endpoint(is_enabled=False), "order.created", an_event())
-
 
 class TestCreate:
     def test_refuses_an_address_that_can_never_be_called(self) -> None:

@@ -121,11 +121,13 @@ _OF_ITS_OWN: Final[Mapping[str, Mapping[str, str]]] = {
     "/api/Orders/ImportMany": {"Existing-Orders": _EXISTING},
 }
 _CREATED: Final = 201
+_ACCEPTED: Final = 202
 _PASSING: Final = frozenset({*BUSY, "batch-incomplete"})
 
 # -- headers of answers ----------------------------------------------------------------------------
 
 _ETAG: Final = "The version of what is answered, for `If-Match` and `If-None-Match`."
+_OPERATION: Final = "`/api/Operations/{commandId}`"
 _LOCATION: Final = "Where it is to be found."
 _IGNORED: Final = "Paths of members that no model knows, the first 50; absent if there are none."
 _REPLAYED: Final = "`true`, if an earlier request with the same Idempotency-Key got this answer."
@@ -137,6 +139,8 @@ def of_success(route: Route) -> Json:
     names: dict[str, str] = {**_OF_ITS_OWN.get(route.path, {})}
     if route.status == _CREATED:
         names["Location"] = _LOCATION
+    if route.status == _ACCEPTED and is_command(route):
+        names["Location"] = _OPERATION
     if route.tagged or CONDITIONAL in route.problems:
         names["ETag"] = _ETAG
     if route.body is not None and not route.form:

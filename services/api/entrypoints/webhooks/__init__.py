@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from services.api.entrypoints.webhooks import change, deliveries, endpoints
+from services.api.entrypoints.webhooks import change, deliveries, endpoints, redeliver
 
-ROUTES: Final = (*endpoints.ROUTES, *change.ROUTES, *deliveries.ROUTES)
+ROUTES: Final = (*endpoints.ROUTES, *change.ROUTES, *deliveries.ROUTES, *redeliver.ROUTES)

@@ -69,7 +69,7 @@ async def change_endpoint(request: Request, parts: Parts) -> Response:
     if forbidden is not None:
         raise refusal("address-not-allowed", errors=[FieldProblem(path="url", message=forbidden)])
     changes = patch.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    message = ChangeWebhookEndpoint(**_own(request), changes=changes)
+    message = ChangeWebhookEndpoint(**own(request), changes=changes)
     return await _changed(message, request, parts, raw=raw, ignored=parsed.ignored)
 
 
@@ -84,7 +84,7 @@ async def rotate_secret(request: Request, parts: Parts) -> Response:
 
     def build(_: UUID) -> Command:
         rotating = RotateWebhookSecret(
-            **_own(request),
+            **own(request),
             key_material=base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode(),
             signature=parsed.value.signature,
             overlap_seconds=parsed.value.overlap_seconds,
@@ -109,18 +109,18 @@ async def enable_endpoint(request: Request, parts: Parts) -> Response:
     meanwhile, unless `backfill` is false. An endpoint that is enabled already is asked again.
     """
     parsed, raw = await request.parsed(Enabling, strict=parts.strict, optional=True)
-    message = EnableWebhookEndpoint(**_own(request), backfill=parsed.value.backfill)
+    message = EnableWebhookEndpoint(**own(request), backfill=parsed.value.backfill)
     return await _changed(message, request, parts, raw=raw, ignored=parsed.ignored)
 
 
 async def disable_endpoint(request: Request, parts: Parts) -> Response:
     """Send to an endpoint no more; what waits is held until it is enabled again."""
-    return await _changed(DisableWebhookEndpoint(**_own(request)), request, parts)
+    return await _changed(DisableWebhookEndpoint(**own(request)), request, parts)
 
 
 async def delete_endpoint(request: Request, parts: Parts) -> Response:
     """Remove an endpoint; what it was not sent yet is skipped."""
-    message = DeleteWebhookEndpoint(**_own(request))
+    message = DeleteWebhookEndpoint(**own(request))
     outcome = await parts.commands.carry_out(lambda _: command(message), request.origin(b""))
     return command_response(outcome)
 
@@ -145,14 +145,16 @@ def _body(found: EndpointAnswer | None) -> bytes:
     return b"" if found is None else model_response(found).body
 
 
-class _Own(TypedDict):
+class Own(TypedDict):
+    """Which endpoint is meant, and by whom."""
+
     endpoint_id: str
     user: str
     stores: tuple[str, ...] | None
     markets: tuple[str, ...] | None
 
 
-def _own(request: Request) -> _Own:
+def own(request: Request) -> Own:
     """Return which endpoint is meant, and by whom.
 
     :raises Refusal: not-found, for what can be no id
@@ -168,13 +170,13 @@ def _own(request: Request) -> _Own:
     }
 
 
-_ONE: Final = f"{ENDPOINTS}/{{id}}"
+ONE: Final = f"{ENDPOINTS}/{{id}}"
 _COMMON: Final = ("not-found", "idempotency-key-reused")
 
 ROUTES: Final = (
     Route(
         method="PATCH",
-        path=_ONE,
+        path=ONE,
         handler=change_endpoint,
         requires="SettingsAdmin",
         body=EndpointPatch,
@@ -183,7 +185,7 @@ ROUTES: Final = (
     ),
     Route(
         method="DELETE",
-        path=_ONE,
+        path=ONE,
         handler=delete_endpoint,
         requires="SettingsAdmin",
         status=204,
@@ -191,7 +193,7 @@ ROUTES: Final = (
     ),
     Route(
         method="POST",
-        path=f"{_ONE}/RotateSecret",
+        path=f"{ONE}/RotateSecret",
         handler=rotate_secret,
         requires="SettingsAdmin",
         body=Rotation,
@@ -201,7 +203,7 @@ ROUTES: Final = (
     ),
     Route(
         method="POST",
-        path=f"{_ONE}/Enable",
+        path=f"{ONE}/Enable",
         handler=enable_endpoint,
         requires="SettingsAdmin",
         body=Enabling,
@@ -211,7 +213,7 @@ ROUTES: Final = (
     ),
     Route(
         method="POST",
-        path=f"{_ONE}/Disable",
+        path=f"{ONE}/Disable",
         handler=disable_endpoint,
         requires="SettingsAdmin",
         answer=EndpointAnswer,

@@ -13,7 +13,7 @@ from services.api.entrypoints.response import Response, model_response
 from services.api.entrypoints.routing import Route
 from services.api.queries.webhooks import Delivery, DeliveryFilter, DeliveryPage, DeliveryState
 
-_DELIVERIES: Final = "/api/Webhooks/Deliveries"
+DELIVERIES: Final = "/api/Webhooks/Deliveries"
 
 
 class DeliveriesQuery(Paging):
@@ -58,7 +58,7 @@ async def get_delivery(request: Request, parts: Parts) -> Response:
 ROUTES: Final = (
     Route(
         method="GET",
-        path=_DELIVERIES,
+        path=DELIVERIES,
         handler=list_deliveries,
         requires="SettingsRead",
         query=DeliveriesQuery,
@@ -67,7 +67,7 @@ ROUTES: Final = (
     ),
     Route(
         method="GET",
-        path=f"{_DELIVERIES}/{{id}}",
+        path=f"{DELIVERIES}/{{id}}",
         handler=get_delivery,
         requires="SettingsRead",
         answer=Delivery,

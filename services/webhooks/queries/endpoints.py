@@ -1,21 +1,11 @@
-"""The endpoints as the calls need them, and the indexes behind the reads of deliveries."""
+"""The endpoints as the calls need them."""
 
 import asyncio
 
 from services.chassis.mongo import Collection, Database
-from services.webhooks.domain.delivery import WebhookDelivery
 from services.webhooks.domain.endpoint import WebhookEndpoint
 
 FRESH = 0.25
-
-
-async def prepare(database: Database) -> None:
-    """Create what lists of deliveries need: by endpoint, by order, by state, and by time."""
-    deliveries = database[WebhookDelivery.collection]
-    await deliveries.create_index([("endpointId", 1), ("created", -1)])
-    await deliveries.create_index([("orderId", 1), ("sequence", 1)])
-    await deliveries.create_index([("state", 1), ("created", -1)])
-    await deliveries.create_index([("created", -1)])
 
 
 class Endpoints:

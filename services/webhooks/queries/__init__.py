@@ -1,0 +1,1 @@
+"""What this service reads besides documents by their id."""
