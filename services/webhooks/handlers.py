@@ -21,6 +21,7 @@ from contracts.messages.webhooks import (
 )
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.http import forbidden_literal
+from services.chassis.inbox import Outcome
 from services.chassis.settings import Network
 from services.chassis.unit_of_work import UnitOfWork
 from services.webhooks.domain import attempt as attempts
@@ -154,8 +155,8 @@ def record_look(look: Look, looked: Looked, _: Attempt, uow: UnitOfWork) -> Verd
         uow.save(lanes)
     for following in again.looks:
         _look(following, uow)
-    for command, outcome in again.settled:
-        uow.settle(command, outcome)
+    for told in again.settled:
+        uow.settle(told.command, Outcome(told.status, told.problem))
     return Verdict()
 
 

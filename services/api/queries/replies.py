@@ -18,7 +18,9 @@ from services.chassis.kafka import MAX_MESSAGE, is_answered
 from services.chassis.settings import ChassisSettings
 
 BEGUN = 202
-"""The status of a reply that says only that a run has begun: the answer is still to come."""
+"""The status of a reply that says, without a body, only that a run has begun.
+
+The answer is still to come."""
 
 LOOK_EVERY = 5.0
 ANSWERS_WITHIN = 5.0
@@ -135,7 +137,7 @@ class Replies:
         except ValidationError:
             log.exception("replies.unreadable", offset=record.offset)
             return
-        if result.status == BEGUN:
+        if result.status == BEGUN and result.body is None:
             return
         del self._waiting[record.key]
         for waiter in waiters:

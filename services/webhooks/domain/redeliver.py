@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from contracts.messages.webhooks import RedeliverDelivery, RedeliverEvents, Span
 from contracts.problems import problem
 from services.chassis.document import Bson
-from services.chassis.inbox import Outcome
 from services.chassis.outcomes import Refused
 from services.webhooks.domain.change import own
 from services.webhooks.domain.delivery import (
@@ -72,6 +71,15 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """How a command has ended: the status, and the problem if it is one."""
+
+    command: UUID
+    status: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Again:
     """What is written of a look: calls, changes of deliveries, lanes, and what comes next."""
 
@@ -79,7 +87,7 @@ class Again:
     updates: Sequence[tuple[str, Bson]] = ()
     lanes: Sequence[Lanes] = ()
     looks: Sequence[Look] = ()
-    settled: Sequence[tuple[UUID, Outcome]] = ()
+    settled: Sequence[Told] = ()
 
 
 def still_behind(
@@ -167,11 +175,11 @@ def again(
     )
 
 
-def _told(look: Look, slug: str | None) -> list[tuple[UUID, Outcome]]:
+def _told(look: Look, slug: str | None) -> list[Told]:
     if look.command is None:
         return []
     status = 200 if slug is None else problem(slug).status
-    return [(look.command, Outcome(status, slug))]
+    return [Told(look.command, status, slug)]
 
 
 def _call(endpoint: WebhookEndpoint, one: WebhookDelivery, data: bytes) -> Planned:

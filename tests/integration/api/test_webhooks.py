@@ -465,4 +465,5 @@ class TestRedelivering:
         (command,) = answerer.named(endpoint)
         sent = RedeliverDelivery.model_validate_json(command.data)
         assert (said.status, unseen.status) == (202, 404)
+        assert said.json["count"] == 1
         assert (sent.delivery_id, sent.stores, sent.markets) == (own, ("oslo",), ("nor",))

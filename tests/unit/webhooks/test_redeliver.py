@@ -105,7 +105,7 @@ class TestAgain:
         assert [one.position for one in first.looks] == [(NOON + timedelta(seconds=2), "o-2")]
         assert first.settled == ()
         assert end.looks == []
-        assert [(id_, outcome.status) for id_, outcome in end.settled] == [(COMMAND, 200)]
+        assert [(told.command, told.status) for told in end.settled] == [(COMMAND, 200)]
 
     def test_tells_when_the_event_of_the_one_that_is_wanted_is_gone(self) -> None:
         one = a_delivery(1, state="failed", missed=None)
@@ -113,7 +113,7 @@ class TestAgain:
         follows = followed(OF_ONE, one, kept={}, more=False)
 
         assert follows.calls == []
-        assert [(outcome.status, outcome.problem) for _, outcome in follows.settled] == [
+        assert [(told.status, told.problem) for told in follows.settled] == [
             (404, "event-not-kept")
         ]
         assert "$set" not in follows.updates[0][1]
@@ -126,4 +126,4 @@ class TestAgain:
 
         assert follows.calls == ()
         assert follows.looks == ()
-        assert [outcome.problem for _, outcome in follows.settled] == ["endpoint-disabled"]
+        assert [told.problem for told in follows.settled] == ["endpoint-disabled"]
