@@ -50,10 +50,11 @@ ADVICE: Final[dict[str, str]] = {
     "timer-overdue": "Messages are due and nobody sends them; is any service running?",
     "outbox-unsent": "Messages of a committed batch may not have left; start the service, which "
     "sends them again.",
-    "delivery-missing": "The endpoint was never sent this event; redeliver it with POST "
-    "/api/Webhooks/Endpoints/{id}/Redeliver.",
+    "delivery-missing": "The endpoint was never sent this event, and there is no delivery to make "
+    "again; let the receiver read GET /api/Orders/{id}/Events.",
     "delivery-repeated": "The same version left as two events; the receiver must drop one.",
-    "delivery-failed": "The receiver did not take it; redeliver it once the receiver is well.",
+    "delivery-failed": "The receiver did not take it; once it is well, POST "
+    "/api/Webhooks/Deliveries/{id}/Redeliver, or all with Webhooks/Endpoints/{id}/Redeliver.",
     "delivery-pending": "It has been waiting for long; Webhooks/Deliveries/{id} shows the "
     "attempts.",
 }
