@@ -27,6 +27,7 @@ REPLY_PARTITIONS = 64
 MAX_MESSAGE = 10 * 1024 * 1024
 MAX_BATCH = 250
 BROKERS_AWAITED = 15
+WORTH_PACKING = 5
 _ANSWERS_WITHIN = 5.0
 
 Records = tuple["ConsumerRecord[bytes, bytes]", ...]
@@ -207,22 +208,36 @@ class Producer:
         if producer is None:
             raise KafkaConnectionError("the producer is not connected")
         async with asyncio.timeout(patience):
-            parts = await self._packed(producer, envelopes)
-            futures = [
-                await producer.send_batch(part.records, part.topic, partition=part.partition)
-                for part in parts
-            ]
+            sent = await self._handed_over(producer, envelopes)
             crash_point("during_produce")
-            results = await asyncio.gather(*futures, return_exceptions=True)
+            results = await asyncio.gather(*(taken for taken, _ in sent), return_exceptions=True)
         failed: list[Envelope] = []
-        for part, result in zip(parts, results, strict=True):
+        for (_, together), result in zip(sent, results, strict=True):
             if isinstance(result, KafkaError):
-                failed += part.envelopes
+                failed += together
             elif isinstance(result, BaseException):
                 raise result
         if failed:
             log.warning("kafka.records_refused", records=len(failed))
         return failed
+
+    async def _handed_over(
+        self, producer: AIOKafkaProducer, envelopes: Sequence[Envelope]
+    ) -> list[tuple[Awaitable[object], list[Envelope]]]:
+        """Hand the records to the producer; return each acknowledgement to come, and of what.
+
+        A packed batch waits until its partition's last one has left, so a few records, which many
+        tasks may send at a time, go one by one: the producer packs those of all tasks together.
+        """
+        if len(envelopes) < WORTH_PACKING:
+            return [(await self._enqueue(producer, one), [one]) for one in envelopes]
+        return [
+            (
+                await producer.send_batch(part.records, part.topic, partition=part.partition),
+                part.envelopes,
+            )
+            for part in await self._packed(producer, envelopes)
+        ]
 
     async def _packed(
         self, producer: AIOKafkaProducer, envelopes: Iterable[Envelope]

@@ -1,7 +1,7 @@
 """The reads of orders that are more than get-by-id, their indexes, and what removes versions.
 
 MongoDB builds an index beside the writes of a live collection, and one that is there is left alone;
-one that is sparse costs an order nothing that lacks the member.
+one that is sparse has no entry for an order that lacks the member.
 """
 
 from collections.abc import Collection

@@ -218,7 +218,7 @@ def lane_of(endpoint: WebhookEndpoint, subject: str, delivery_id: str) -> str:
 def _moment(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -22,7 +22,7 @@ LARGEST: Final = 8 * 1024 * 1024
 async def prepare(database: Database) -> None:
     """Create what lists of deliveries need: by endpoint, by order, by state, and by time.
 
-    The last one costs nothing but where an endpoint has missed something.
+    The last one has entries only where an endpoint has missed something.
     """
     deliveries = database[WebhookDelivery.collection]
     await deliveries.create_index([("endpointId", 1), ("created", -1)])
