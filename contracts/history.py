@@ -7,7 +7,13 @@ dictionary of plain text that both sides know: SAMPLE, and behind it, where the 
 """
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
+
+import zstandard
+
+# What a version is to the driver: names and whatever BSON can hold.
+Kept = dict[str, Any]
 
 SPAN: Final = 10
 """Version 1 is whole, and so is every tenth after it: no reader needs more than ten for one."""
@@ -66,3 +72,46 @@ SAMPLE: Final = (
     b'"lineItemsCost":0.0,"netTotal":0.0,"netTotalExclTax":0.0,"version":1,"versionId":"1-",'
     b'"modifiedBy":""}}'
 )
+
+
+def _decompressor(plain: bytes) -> zstandard.ZstdDecompressor:
+    dictionary = zstandard.ZstdCompressionDict(plain, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    return zstandard.ZstdDecompressor(dict_data=dictionary)
+
+
+_whole: Final = _decompressor(SAMPLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version: the event by which the world heard of it, as it left, and what is kept beside.
+
+    `kept` is the document of the workflow service, `event` its JSON.
+    """
+
+    kept: Kept
+    event: bytes
+
+    @property
+    def number(self) -> int:
+        """The sequence number of the event."""
+        number: int = self.kept["version"]
+        return number
+
+    @property
+    def order(self) -> bytes:
+        """The order after it, as JSON."""
+        return self.event[self.kept["orderAt"] : -1]
+
+
+def unpacked(kept: Kept, before: Version | None) -> Version | None:
+    """Return the version; None if it is a difference to one that is not there any more.
+
+    :param before: the version before of that order, where it is at hand
+    """
+    base = kept.get("base")
+    if base is None:
+        return Version(kept, _whole.decompress(kept["event"]))
+    if before is None or before.number != base:
+        return None
+    return Version(kept, _decompressor(SAMPLE + before.order).decompress(kept["event"]))

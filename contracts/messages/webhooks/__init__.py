@@ -19,6 +19,7 @@ from contracts.messages.webhooks.commands import (
 from contracts.messages.webhooks.endpoint import (
     EVENT_TYPES,
     RETRY_SCHEDULE,
+    SECRET_PREFIXES,
     Ended,
     EndpointAnswer,
     EndpointFilters,
@@ -37,6 +38,7 @@ __all__ = [
     "EVENTS",
     "EVENT_TYPES",
     "RETRY_SCHEDULE",
+    "SECRET_PREFIXES",
     "CatchUp",
     "ChangeWebhookEndpoint",
     "CreateWebhookEndpoint",

@@ -16,6 +16,9 @@ from contracts.problems import FieldProblem
 
 RETRY_SCHEDULE: Final = (5, 30, 120, 900, 3600, 10800, 28800, 86400)
 
+SECRET_PREFIXES: Final = {"v1": "whsec_", "v1a": "whsk_"}
+"""How a secret begins, by the kind of signature that is made with it."""
+
 EVENT_TYPES: Final = frozenset(event.type for event in (*ORDER_EVENTS, *STOCK_EVENTS))
 """What endpoints can hear of."""
 

@@ -17,7 +17,7 @@ from services.api.domain import (
     command_ids,
     refusal,
 )
-from services.api.queries.replies import Replies, Waiter
+from services.api.queries.replies import BEGUN, Replies, Waiter
 from services.api.queries.requests import Claim, Requests
 from services.api.queries.results import Results
 from services.chassis.batch import MAX_DATA
@@ -26,7 +26,6 @@ from services.chassis.kafka import NotTaken, Producer
 
 LOOK_AGAIN: Final = 0.25
 _RETRY_AFTER: Final = 2
-_BEGUN: Final = 202
 
 Build = Callable[[UUID], Command]
 """Makes the command; whatever it needs an id for is derived from the command's own."""
@@ -249,7 +248,7 @@ class Commands:
             self._replies.forget(id_, waiter)
         if result is not None:
             result = await self._results.filled(result)
-        if result is None or result.status == _BEGUN:
+        if result is None or result.status == BEGUN:
             await self._promise(id_, command, origin)
         if result is None:
             return Accepted(id_, replayed)

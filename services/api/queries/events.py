@@ -13,9 +13,9 @@ from typing import Final
 
 from pydantic_core import from_json, to_json
 
-from contracts.history import IGNORED, ignored_sentence, version_key
+from contracts.history import IGNORED, Version, ignored_sentence, version_key
 from contracts.model import Model
-from services.api.queries.versions import Version, versions
+from services.api.queries.versions import versions
 from services.chassis.mongo import Bson, Database
 
 LARGEST: Final = 16 * 1024 * 1024

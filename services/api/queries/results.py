@@ -6,10 +6,11 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
+from contracts.history import Version
 from contracts.messages.replies import shaped
 from contracts.problems import CATALOGUE, problem
 from services.api.domain import Result
-from services.api.queries.versions import Version, version
+from services.api.queries.versions import version
 from services.chassis.mongo import Bson, Database
 
 _BEGUN: Final = 202

@@ -3,60 +3,15 @@
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Final
 
-import zstandard
-
-from contracts.history import SAMPLE, first_of_span, version_key
-from services.chassis.mongo import Bson, Database
-
-
-def _decompressor(plain: bytes) -> zstandard.ZstdDecompressor:
-    dictionary = zstandard.ZstdCompressionDict(plain, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    return zstandard.ZstdDecompressor(dict_data=dictionary)
-
+from contracts.history import Version, first_of_span, unpacked, version_key
+from services.chassis.mongo import Database
 
 LAST: Final = 9_999_999_999
 """The highest number that a version may have."""
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
-_whole: Final = _decompressor(SAMPLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version: the event by which the world heard of it, as it left, and what is kept beside.
-
-    `kept` is the document of the workflow service, `event` its JSON.
-    """
-
-    kept: Bson
-    event: bytes
-
-    @property
-    def number(self) -> int:
-        """The sequence number of the event."""
-        number: int = self.kept["version"]
-        return number
-
-    @property
-    def order(self) -> bytes:
-        """The order after it, as JSON."""
-        return self.event[self.kept["orderAt"] : -1]
-
-
-def unpacked(kept: Bson, before: Version | None) -> Version | None:
-    """Return the version; None if it is a difference to one that is not there any more.
-
-    :param before: the version before, where it is at hand
-    """
-    base = kept.get("base")
-    if base is None:
-        return Version(kept, _whole.decompress(kept["event"]))
-    if before is None or before.number != base:
-        return None
-    return Version(kept, _decompressor(SAMPLE + before.order).decompress(kept["event"]))
 
 
 async def version(database: Database, order_id: str, number: int) -> Version | None:

@@ -10,6 +10,7 @@ from pydantic import JsonValue, ValidationError
 from contracts.faults import spell
 from contracts.message import Message
 from contracts.messages.webhooks import (
+    SECRET_PREFIXES,
     ChangeWebhookEndpoint,
     DisableWebhookEndpoint,
     EnableWebhookEndpoint,
@@ -21,7 +22,7 @@ from contracts.messages.webhooks import (
 from contracts.problems import FieldProblem, problem
 from services.chassis.outcomes import Refused
 from services.webhooks.domain.endpoint import RetiredSecret, WebhookEndpoint, not_allowed
-from services.webhooks.domain.signature import PREFIXES, public_key
+from services.webhooks.domain.signature import public_key
 
 BY_HAND: Final = "it was disabled by hand"
 MOST_RETIRED: Final = 9
@@ -98,7 +99,7 @@ def rotate(
     """
     endpoint = own(known, command)
     signature = command.signature or endpoint.settings.signature
-    secret = PREFIXES[signature] + command.key_material
+    secret = SECRET_PREFIXES[signature] + command.key_material
     until = now + timedelta(seconds=command.overlap_seconds)
     outgoing = [RetiredSecret(secret=one, until=until) for one in endpoint.secrets]
     still_good = [one for one in (*outgoing, *endpoint.retired) if one.until > now]

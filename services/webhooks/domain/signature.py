@@ -13,10 +13,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-SHARED: Final = "whsec_"
-PRIVATE: Final = "whsk_"
+from contracts.messages.webhooks import SECRET_PREFIXES
+
+SHARED: Final = SECRET_PREFIXES["v1"]
+PRIVATE: Final = SECRET_PREFIXES["v1a"]
 PUBLIC: Final = "whpk_"
-PREFIXES: Final = {"v1": SHARED, "v1a": PRIVATE}
 _SHORTEST, _LONGEST = 24, 64
 _SEED: Final = 32
 _AT_A_TIME: Final = 2_047

@@ -7,9 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import zstandard
-
-from contracts.history import SAMPLE, first_of_span, version_key
+from contracts.history import Version, first_of_span, unpacked, version_key
 from services.chassis.mongo import Bson, Database
 from services.webhooks.domain.delivery import WebhookDelivery
 from services.webhooks.domain.redeliver import Look
@@ -81,15 +79,17 @@ async def events_of(database: Database, deliveries: Sequence[WebhookDelivery]) -
         for order_id, numbers in wanted.items()
     ]
     ids = {(one.order_id, one.sequence): one.event_id for one in deliveries}
-    before: tuple[Bson, bytes] | None = None
-    cursor = database["order_versions"].find({"$or": ranges}).sort("_id", 1)
-    async for kept in cursor:
-        event = _unpacked(kept, before)
-        before = None if event is None else (kept, event)
+    version: Version | None = None
+    async for kept in database["order_versions"].find({"$or": ranges}).sort("_id", 1):
+        if version is not None and version.kept["orderId"] != kept["orderId"]:
+            version = None
+        version = unpacked(kept, version)
         id_ = ids.get((kept["orderId"], kept["version"]))
+        if version is None or id_ is None:
+            continue
         # Another order may have had this id and this version.
-        if event is not None and id_ is not None and event.startswith(b'{"id":"%s"' % id_.encode()):
-            events[id_] = event
+        if version.event.startswith(b'{"id":"%s"' % id_.encode()):
+            events[id_] = version.event
     return events
 
 
@@ -105,14 +105,3 @@ def fitting(
             break
         page.append(one)
     return page
-
-
-def _unpacked(kept: Bson, before: tuple[Bson, bytes] | None) -> bytes | None:
-    """Return the event; None if it is a difference to one that is not there any more."""
-    sample = SAMPLE
-    if kept.get("base") is not None:
-        if before is None or version_key(kept["orderId"], kept["base"]) != before[0]["_id"]:
-            return None
-        sample += before[1][before[0]["orderAt"] : -1]
-    dictionary = zstandard.ZstdCompressionDict(sample, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    return zstandard.ZstdDecompressor(dict_data=dictionary).decompress(kept["event"])

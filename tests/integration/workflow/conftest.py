@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic_core import from_json
 
+from contracts.history import unpacked
 from contracts.messages.orders import EVENTS, PlaceOrder, UpdateOrderStatus
 from contracts.messages.replies import REPLIES
 from contracts.order import Order
 from contracts.settings import Configuration
-from services.api.queries.versions import unpacked
 from services.chassis.clock import MovableClock
 from services.chassis.configuration import DOCUMENT
 from services.chassis.mongo import Bson, Database

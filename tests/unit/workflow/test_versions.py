@@ -14,12 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from contracts.history import first_of_span, version_key
+from contracts.history import Version, first_of_span, unpacked, version_key
 from contracts.messages.orders import OrderUpdated
 from contracts.note import Comment, ExternalId, PropertyItem
 from contracts.order import Order
 from contracts.settings import DEFAULT
-from services.api.queries.versions import Version, unpacked
 from services.chassis.mongo import CODEC, Bson
 from services.workflow.domain.calculate import calculate
 from services.workflow.domain.change import pricing

@@ -1,7 +1,5 @@
 """Webhook endpoints changed: settings, secret, whether they are sent anything (design 10)."""
 
-import base64
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final, Literal, TypedDict
@@ -21,7 +19,6 @@ from contracts.messages.webhooks import (
     RotateWebhookSecret,
 )
 from contracts.model import Model
-from contracts.problems import FieldProblem
 from services.api.domain import Command, refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
@@ -33,10 +30,13 @@ from services.api.entrypoints.response import (
     model_response,
 )
 from services.api.entrypoints.routing import Route
-from services.api.entrypoints.webhooks.endpoints import ENDPOINTS, command
-from services.chassis.http import forbidden_literal
+from services.api.entrypoints.webhooks.endpoints import (
+    ENDPOINTS,
+    command,
+    key_material,
+    refuse_forbidden,
+)
 
-_SECRET_BYTES: Final = 32
 _LONGEST_ID: Final = 64
 _DAY: Final = 24 * 60 * 60
 
@@ -65,9 +65,8 @@ async def change_endpoint(request: Request, parts: Parts) -> Response:
     """
     parsed, raw = await request.parsed(EndpointPatch, strict=parts.strict)
     patch = parsed.value
-    forbidden = patch.url and forbidden_literal(patch.url, parts.webhook_networks)
-    if forbidden is not None:
-        raise refusal("address-not-allowed", errors=[FieldProblem(path="url", message=forbidden)])
+    if patch.url is not None:
+        refuse_forbidden(patch.url, parts)
     changes = patch.model_dump(mode="json", by_alias=True, exclude_unset=True)
     message = ChangeWebhookEndpoint(**own(request), changes=changes)
     return await _changed(message, request, parts, raw=raw, ignored=parsed.ignored)
@@ -85,7 +84,7 @@ async def rotate_secret(request: Request, parts: Parts) -> Response:
     def build(_: UUID) -> Command:
         rotating = RotateWebhookSecret(
             **own(request),
-            key_material=base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode(),
+            key_material=key_material(),
             signature=parsed.value.signature,
             overlap_seconds=parsed.value.overlap_seconds,
         )

@@ -9,6 +9,7 @@ from uuid import UUID
 from contracts.message import Message, derived
 from contracts.messages.webhooks import (
     COMMANDS,
+    SECRET_PREFIXES,
     CreateWebhookEndpoint,
     EndpointAnswer,
     EndpointFilters,
@@ -34,7 +35,6 @@ from services.chassis.http import forbidden_literal
 
 _SERVICE: Final = "webhooks"
 _SECRET_BYTES: Final = 32
-_PREFIXES: Final = {"v1": "whsec_", "v1a": "whsk_"}
 ENDPOINTS: Final = "/api/Webhooks/Endpoints"
 
 
@@ -42,16 +42,13 @@ async def create_endpoint(request: Request, parts: Parts) -> Response:
     """Add an endpoint; it takes part from this answer on, the only one that shows its secret."""
     parsed, raw = await request.parsed(EndpointSettings, strict=parts.strict)
     _refuse_overhearing(request.client, parsed.value.filters)
-    forbidden = forbidden_literal(parsed.value.url, parts.webhook_networks)
-    if forbidden is not None:
-        raise refusal("address-not-allowed", errors=[FieldProblem(path="url", message=forbidden)])
+    refuse_forbidden(parsed.value.url, parts)
 
     def build(id_: UUID) -> Command:
-        word = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
         making = CreateWebhookEndpoint(
             endpoint_id=_endpoint_id(id_),
             settings=parsed.value,
-            secret=_PREFIXES[parsed.value.signature] + word,
+            secret=SECRET_PREFIXES[parsed.value.signature] + key_material(),
             user=request.client.id,
         )
         return replace(command(making), shows_secret=True)
@@ -92,6 +89,21 @@ def _refuse_overhearing(client: Client, filters: EndpointFilters) -> None:
     faults = filters.beyond(stores=client.stores, markets=client.markets)
     if faults:
         raise refusal("forbidden", "This client may hear of its own orders alone.", errors=faults)
+
+
+def refuse_forbidden(url: str, parts: Parts) -> None:
+    """Refuse an address that may never be called (decided 9).
+
+    :raises Refusal: address-not-allowed, naming the URL
+    """
+    forbidden = forbidden_literal(url, parts.webhook_networks)
+    if forbidden is not None:
+        raise refusal("address-not-allowed", errors=[FieldProblem(path="url", message=forbidden)])
+
+
+def key_material() -> str:
+    """Return the base64 of 32 bytes of chance, a good key for both kinds of signature."""
+    return base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def _endpoint_id(command: UUID) -> str:
