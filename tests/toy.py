@@ -58,6 +58,21 @@ class Add(Message):
         return self.counter
 
 
+class Open(Message):
+    """Open a counter that is not there yet."""
+
+    type: ClassVar[str] = "toy.open"
+    topic: ClassVar[str] = COMMANDS
+
+    counter: str
+    is_valid: bool = True
+    """One that is not is refused, but only if the counter is not there."""
+
+    @property
+    def key(self) -> str:
+        return self.counter
+
+
 class Cancel(Message):
     """Take a delayed addition back."""
 
@@ -162,6 +177,17 @@ def _suffer(command: Add, counter: Counter | None) -> None:
             raise Refused(problem("order-locked"))
 
 
+def open_counter(command: Open, uow: UnitOfWork) -> None:
+    """Let there be a counter."""
+    if uow.find(Counter, command.counter) is not None:
+        raise Refused(problem("duplicate-order-id"))
+    if not command.is_valid:
+        raise Refused(problem("order-not-valid"))
+    uow.save(Counter(id=command.counter))
+    uow.send(Added(counter=command.counter, total=0, count=0))
+    uow.reply(201, order_id=command.counter, version=0, body=b'{"ok":true}')
+
+
 def cancel(command: Cancel, uow: UnitOfWork) -> None:
     """Take it back."""
     uow.cancel(command.timer)
@@ -169,6 +195,12 @@ def cancel(command: Cancel, uow: UnitOfWork) -> None:
 
 TABLE: Table = {
     Add: Route(Add, add, loads=lambda command: [(Counter, command.counter)]),
+    Open: Route(
+        Open,
+        open_counter,
+        loads=lambda command: [(Counter, command.counter)],
+        creates=lambda command: (Counter, command.counter),
+    ),
     Cancel: Route(Cancel, cancel),
 }
 
@@ -179,6 +211,7 @@ def service(
     clock: Clock | None = None,
     retry_delays: Sequence[float] = RETRY_DELAYS,
     gateways: Sequence[Gateway[Ring, bool]] = (),
+    after_commit: Callable[..., Awaitable[None]] | None = None,
 ) -> Service:
     return Service(
         name="toy",
@@ -187,6 +220,7 @@ def service(
         speaks_on=[EVENTS, "replies"],
         table=TABLE,
         gateways=gateways,
+        after_commit=after_commit,
         clock=clock,
         retry_delays=retry_delays,
     )

@@ -21,7 +21,7 @@ from services.chassis.handling import Handling
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import MAX_BATCH, Records
 from services.chassis.logging import described
-from services.chassis.offsets import ClientStuck, Offsets
+from services.chassis.offsets import ClientStuck, Due, Offsets
 from services.chassis.parking import Parking
 from services.chassis.patience import RETRY_DELAYS, Leaving, Patience
 from services.chassis.store import Store
@@ -109,7 +109,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         try:
             async with asyncio.timeout(STOPS_WITHIN):
                 async with self._lock:
-                    await self._commit_offsets()
+                    await self._commit(self._offsets.due())
         except TimeoutError:
             log.warning("consumer.batch_left", reason="Kafka or MongoDB is away")
         for task in self._tasks:
@@ -147,7 +147,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
         """Wait for the batch in hand, commit, forget: the next owner reads on from there."""
         self._has_assignment = False
         async with self._lock:
-            await self._commit_offsets()
+            await self._commit(self._offsets.due())
             self._store.forget()
             gone = set(revoked)
             self._offsets.leave(gone)
@@ -262,15 +262,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publ
             await self._dirty.wait()
             await asyncio.sleep(COMMIT_EVERY)
             async with self._lock:
-                try:
-                    await self._commit_offsets()
-                except ClientStuck as error:
-                    self._fail(error)
-                    return
+                self._dirty.clear()
+                due = self._offsets.due()
+            # The next batch need not wait for it.
+            try:
+                await self._commit(due)
+            except ClientStuck as error:
+                self._fail(error)
+                return
 
-    async def _commit_offsets(self) -> None:
-        self._dirty.clear()
-        if not await self._offsets.commit(self._kafka):
+    async def _commit(self, due: Due) -> None:
+        if not await self._offsets.commit(due, self._kafka):
             self._dirty.set()
 
 

@@ -3,6 +3,7 @@
 The steps and why they stand in this order: services/decisions/0001-one-batch-one-transaction.md.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,14 +40,15 @@ _LINES = {
 AfterCommit = Callable[[Collection[str], datetime | None], Awaitable[None]]
 """Is told which documents a batch has written, and the time of the batch; None if it is not known.
 
-It is told before anybody else hears of the batch, and again if the process dies.
+It is told while the batch's messages leave, before its offsets are committed: so again if the
+process dies.
 """
 
 log = structlog.get_logger()
 
 
 class Unsure(Exception):
-    """Something failed that may have been handled before: only the marks can tell."""
+    """Something failed, or was not created, that may have been before: that must be looked up."""
 
 
 @dataclass(slots=True)
@@ -86,9 +88,9 @@ class Handling:
         """Handle the works in one transaction and send what comes of it.
 
         `known` are the marks of those handled before; None means optimism: the unique key of the
-        marks tells.
+        marks tells, and that of what the messages create.
 
-        :raises Unsure: if optimism was not enough, because something failed
+        :raises Unsure: if optimism was not enough, because something failed or was not created
         :raises PyMongoError: as the driver does; a duplicate mark says that a message of this
             batch was handled before
         """
@@ -103,15 +105,14 @@ class Handling:
             outcomes = await self._commit(fresh, batch, result, optimistic=known is None)
         if repeated:
             result.settled += await self._repeat(repeated)
-        if self._after_commit is not None:
-            # What was handled before has perhaps not been told: then its time is not known.
-            ids = {work.envelope.key for work in works} | {id_ for _, id_ in batch.current}
-            await self._after_commit(ids, None if marks else batch.now)
-        if batch.leaving:
-            before = perf_counter()
-            await self._producer.send(batch.leaving)
-            metrics.seconds.labels("produce").observe(perf_counter() - before)
-            result.settled.append(batch.id)
+        sending = asyncio.create_task(self._send(batch))
+        try:
+            if self._after_commit is not None:
+                # What was handled before has perhaps not been told: then its time is not known.
+                ids = {work.envelope.key for work in works} | {id_ for _, id_ in batch.current}
+                await self._after_commit(ids, None if marks else batch.now)
+        finally:
+            result.settled += await sending
         self._committed(batch)
         if twins:
             await self._answer_twins(fresh, twins, result)
@@ -121,11 +122,22 @@ class Handling:
             self._tracing.end((*outcomes, *((work, "failed") for work, _ in result.failed)))
         return result
 
+    async def _send(self, batch: Batch) -> list[UUID]:
+        """Send what the batch owes; returns the batch, if it owed anything."""
+        if not batch.leaving:
+            return []
+        before = perf_counter()
+        await self._producer.send(batch.leaving)
+        metrics.seconds.labels("produce").observe(perf_counter() - before)
+        return [batch.id]
+
     async def _commit(
         self, fresh: Sequence[Work], batch: Batch, result: Handled, *, optimistic: bool
     ) -> list[tuple[Work, str]]:
         began = perf_counter()
-        await self._store.load(batch, _first(fresh))
+        # What is there after all will not be created, or its unique id tells.
+        absent = list(_created(fresh)) if optimistic else []
+        await self._store.load(batch, _first(fresh), absent)
         while wanted := _then(fresh, batch):
             await self._store.load(batch, wanted)
         crash_point("after_read")
@@ -133,7 +145,7 @@ class Handling:
         if self._tracing is not None:
             self._tracing.begin(fresh)
         outcomes = _run(fresh, batch, result)
-        if result.failed and optimistic:
+        if optimistic and (result.failed or any(batch.current.get(key) is None for key in absent)):
             raise Unsure
         handled = perf_counter()
         if batch.marks:
@@ -216,6 +228,13 @@ def _first(works: Iterable[Work]) -> Iterator[Key | Everything]:
     for work in works:
         if work.route is not None:
             yield from work.route.loads(work.message)
+
+
+def _created(works: Iterable[Work]) -> Iterator[Key]:
+    """Name the documents that the messages create."""
+    for work in works:
+        if work.route is not None and work.route.creates is not None:
+            yield work.route.creates(work.message)
 
 
 def _then(works: Iterable[Work], batch: Batch) -> list[Key]:

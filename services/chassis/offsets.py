@@ -1,7 +1,8 @@
 """How far each partition is handled, and the outbox documents that are no longer owed."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -24,6 +25,14 @@ class ClientStuck(Exception):
     """The brokers answer, but the client does not go on: only a new one will."""
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What can be committed: batches that owe nothing any more, and how far all is handled."""
+
+    settled: Sequence[UUID]
+    offsets: Mapping[TopicPartition, int]
+
+
 class Offsets:
     """Commits exactly what was handled, below anything that waits."""
 
@@ -32,6 +41,7 @@ class Offsets:
         self._parking = parking
         self.positions: dict[TopicPartition, int] = {}
         self._settled: list[UUID] = []
+        self._committing = asyncio.Lock()
 
     def advance(self, records: Records) -> None:
         """Note that these records were handled, or wait in the parking."""
@@ -47,7 +57,14 @@ class Offsets:
         for partition in partitions:
             self.positions.pop(partition, None)
 
-    async def commit(self, kafka: AIOKafkaConsumer | None) -> bool:
+    def due(self) -> Due:
+        """Return what is to be committed as things stand, between two batches."""
+        offsets = dict(self.positions)
+        self._parking.hold_back(offsets)
+        settled, self._settled = self._settled, []
+        return Due(settled, offsets)
+
+    async def commit(self, due: Due, kafka: AIOKafkaConsumer | None) -> bool:
         """Settle the outbox, then commit the offsets; says whether MongoDB let it.
 
         In this order, because nobody would look for an outbox document once its offsets are
@@ -55,19 +72,22 @@ class Offsets:
 
         :raises ClientStuck: after half a minute in which nothing came of it although brokers answer
         """
-        if self._settled:
+        async with self._committing:
+            return await self._commit(due, kafka)
+
+    async def _commit(self, due: Due, kafka: AIOKafkaConsumer | None) -> bool:
+        if due.settled:
             crash_point("before_outbox_delete")
         try:
-            await self._inbox.settle(self._settled)
+            await self._inbox.settle(due.settled)
         except PyMongoError as error:
             log.warning("outbox.not_settled", error=type(error).__name__)
+            self._settled += due.settled
             return False
-        self._settled = []
         if kafka is None:
             return True
         assignment = kafka.assignment()
-        offsets = {tp: offset for tp, offset in self.positions.items() if tp in assignment}
-        self._parking.hold_back(offsets)
+        offsets = {tp: offset for tp, offset in due.offsets.items() if tp in assignment}
         if offsets:
             crash_point("before_offset_commit")
             try:

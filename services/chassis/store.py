@@ -38,8 +38,14 @@ class Store:
         """Drop what is kept in memory: others may have written it meanwhile."""
         self._at_hand.clear()
 
-    async def load(self, batch: Batch, wanted: Iterable[Key | Everything]) -> None:
-        """Bring the documents into the batch: one query a kind."""
+    async def load(
+        self, batch: Batch, wanted: Iterable[Key | Everything], absent: Iterable[Key] = ()
+    ) -> None:
+        """Bring the documents into the batch: one query a kind.
+
+        :param absent: what is taken not to exist, unless it is at hand; nobody looks for it
+        """
+        batch.originals.update((key, self._at_hand.get(key)) for key in absent)
         ids: dict[type[Document], set[str]] = {}
         whole: set[type[Document]] = set()
         for one in wanted:
@@ -111,7 +117,9 @@ class Store:
         for removal in batch.removals:
             database[removal.kind.collection].delete_many(removal.query, session=session)
         for name, (operations, expected) in writes.items():
-            result = database[name].bulk_write(operations, ordered=False, session=session)
+            # In order: a second command in a transaction that the first one has aborted would hide
+            # why, and the driver would try the whole again and again.
+            result = database[name].bulk_write(operations, ordered=True, session=session)
             if result.matched_count + result.deleted_count < expected:
                 raise Overtaken(name)
         patches: dict[str, list[UpdateOne | UpdateMany]] = {}
@@ -193,7 +201,14 @@ def _writes(batch: Batch) -> Writes:
             )
             expected += 1
         writes[kind.collection] = (operations, expected)
+    for operations, _ in writes.values():
+        operations.sort(key=_command)
     return writes
+
+
+def _command(operation: Operation) -> int:
+    """Return its place: what is of one kind travels in one command."""
+    return (InsertOne, UpdateOne, DeleteOne).index(type(operation))
 
 
 def _change(before: Document, after: Document) -> Bson:

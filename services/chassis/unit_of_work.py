@@ -34,12 +34,15 @@ class Route(Generic[AnyMessage]):
 
     `then` names the documents that only those at hand can tell, for all its messages of a batch
     together. It is asked until it names nothing new, each time one more query for the batch.
+    `creates` names the one among `loads` that is most likely not there yet, since the message
+    creates it: it is not looked for before its unique id has told that it is there.
     """
 
     message: type[AnyMessage]
     handler: "Callable[[AnyMessage, UnitOfWork], None]"
     loads: Callable[[AnyMessage], Loads] = lambda _: ()
     then: "Callable[[Sequence[AnyMessage], Batch], Iterable[Key]] | None" = None
+    creates: Callable[[AnyMessage], Key] | None = None
 
 
 class UnitOfWork:

@@ -96,6 +96,10 @@ def _following_numbers(commands: Sequence[PlaceNumberedOrder], batch: Batch) -> 
             yield OrderDocument, number
 
 
+def _placed(command: PlaceOrder) -> Key:
+    return OrderDocument, command.order_id
+
+
 def _sale(command: PlacePosOrder) -> Loads:
     return [(OrderDocument, command.order_id), (Receipt, command.number)]
 
@@ -127,7 +131,7 @@ CHANGES: Mapping[type[ChangeCommand], Rule[Any]] = {
 """The rule that each change of an order obeys."""
 
 TABLE: Mapping[type[Message], Route[Any]] = {
-    PlaceOrder: Route(PlaceOrder, handlers.place_order, _order),
+    PlaceOrder: Route(PlaceOrder, handlers.place_order, _order, creates=_placed),
     PlaceNumberedOrder: Route(
         PlaceNumberedOrder, handlers.place_numbered_order, _numbered, then=_following_numbers
     ),

@@ -1,12 +1,16 @@
 """What Kafka hands over at once is one transaction, and still each order's messages are in line."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from pydantic_core import from_json
+from pymongo.errors import ConnectionFailure
 
-from contracts.message import derived
+from contracts.message import Envelope, derived
 from services.chassis.dead_letters import DeadLetters
 from services.chassis.mongo import Database
 from services.chassis.patience import RETRY_DELAYS
@@ -23,7 +27,7 @@ from tests.integration.chassis.seen import (
     nothing_is_owed,
     partition_of,
 )
-from tests.toy import Add
+from tests.toy import Add, Open
 
 SHORT = (0.4, 0.4)
 NOTE = "kari@example.no"
@@ -32,6 +36,11 @@ NOTE = "kari@example.no"
 async def sent_together(wire: Wire, *messages: Add, reply_to: int | None = None) -> None:
     """Put the messages on Kafka in one request."""
     await wire.producer.send([wire.sealed(message, reply_to=reply_to) for message in messages])
+
+
+def about(name: str) -> Callable[[Envelope], bool]:
+    """Return what recognises the answers that name the counter."""
+    return lambda answer: name.encode() in answer.data
 
 
 class TestBatch:
@@ -111,6 +120,126 @@ class TestBatch:
 
             async def caught_up() -> bool:
                 return sum((await committed(settings)).values()) == before + 40
+
+            await until(caught_up)
+
+
+class TestWhatAMessageCreates:
+    async def test_is_found_if_it_is_there_though_nobody_looked(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards `Route.creates`: the unique id tells, whatever else the batch writes, and the
+        whole batch is handled again."""
+        old, new, other = a_counter(), a_counter(), a_counter()
+        async with running(toy.service(settings)):
+            await sent_together(wire, Add(counter=old, amount=7), Add(counter=other, amount=8))
+            await wire.wait_for(toy.EVENTS, lambda event: event.key in {old, other}, count=2)
+
+            await wire.producer.send(
+                [
+                    wire.sealed(message, reply_to=5)
+                    for message in (Open(counter=new), Add(counter=other), Open(counter=old))
+                ]
+            )
+
+            answers = [await wire.wait_for("replies", about(name)) for name in (old, new, other)]
+
+        assert [from_json(found[-1].data)["statusCode"] for found in answers] == [409, 201, 200]
+        assert [await counter(mongo, name) for name in (old, new, other)] == [[7], [], [8, 1]]
+
+    async def test_is_looked_for_before_it_is_refused_for_another_reason(
+        self, settings: ChassisSettings, wire: Wire
+    ) -> None:
+        """Guards `Unsure`: nothing was written, so no unique id could have told."""
+        name = a_counter()
+        async with running(toy.service(settings)):
+            await wire.send(Add(counter=name))
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
+
+            await wire.producer.send([wire.sealed(Open(counter=name, is_valid=False), reply_to=5)])
+
+            answers = await wire.wait_for("replies", about(name))
+
+        assert "duplicate-order-id" in from_json(answers[-1].data)["problem"]["type"]
+
+    async def test_is_seen_by_the_other_messages_of_the_batch_as_it_is(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        name = a_counter()
+        async with running(toy.service(settings)):
+            await wire.send(Add(counter=name, amount=1))
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
+
+            await wire.producer.send(
+                [
+                    wire.sealed(Add(counter=name, amount=2)),
+                    wire.sealed(Open(counter=name)),
+                    wire.sealed(Add(counter=name, amount=3)),
+                ]
+            )
+
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name, count=3)
+
+        assert await counter(mongo, name) == [1, 2, 3]
+        assert left_once(events(wire, name), 3)
+
+
+class TestWhatFollowsTheCommit:
+    async def test_is_told_while_the_messages_leave_and_again_until_it_went_well(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards `AfterCommit`: offsets wait for it, messages do not."""
+        name = a_counter()
+        told: list[tuple[Collection[str], datetime | None]] = []
+        may_go_on = asyncio.Event()
+
+        async def tell(_: Database, ids: Collection[str], at: datetime | None) -> None:
+            told.append((ids, at))
+            await may_go_on.wait()
+            if len(told) == 1:
+                raise ConnectionFailure
+
+        async with running(toy.service(settings, after_commit=tell)):
+            before = await committed(settings)
+            await wire.send(Add(counter=name))
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name)
+            meanwhile = await committed(settings)
+            may_go_on.set()
+
+            async def caught_up() -> bool:
+                return sum((await committed(settings)).values()) == sum(before.values()) + 1
+
+            await until(caught_up)
+
+        assert meanwhile == before
+        assert [(set(ids), at is None) for ids, at in told] == [({name}, False), ({name}, True)]
+        assert await counter(mongo, name) == [1]
+
+    async def test_does_not_hold_up_the_next_batch_while_offsets_are_committed(
+        self, settings: ChassisSettings, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = [a_counter(), a_counter()]
+        is_committing, may_go_on = asyncio.Event(), asyncio.Event()
+        commit = AIOKafkaConsumer.commit
+
+        async def slow(kafka: AIOKafkaConsumer, offsets: object) -> None:
+            is_committing.set()
+            await may_go_on.wait()
+            await commit(kafka, offsets)
+
+        async with running(toy.service(settings)):
+            before = sum((await committed(settings)).values())
+            monkeypatch.setattr(AIOKafkaConsumer, "commit", slow)
+            await wire.send(Add(counter=names[0]))
+            await asyncio.wait_for(is_committing.wait(), 30)
+
+            await wire.send(Add(counter=names[1]))
+
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == names[1])
+            may_go_on.set()
+
+            async def caught_up() -> bool:
+                return sum((await committed(settings)).values()) == before + 2
 
             await until(caught_up)
 

@@ -43,11 +43,11 @@ async def test_end_the_consumer_when_brokers_answer_and_the_client_does_not_go_o
     handled: Offsets,
 ) -> None:
     with pytest.raises(ClientStuck):
-        await handled.commit(Hanging(answered=True))
+        await handled.commit(handled.due(), Hanging(answered=True))
 
 
 async def test_are_waited_for_while_no_broker_answers(handled: Offsets) -> None:
-    settled = await handled.commit(Hanging(answered=False))
+    settled = await handled.commit(handled.due(), Hanging(answered=False))
 
     assert settled
     assert handled.positions == {TopicPartition("toy.commands", 0): 8}
