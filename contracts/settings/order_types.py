@@ -139,6 +139,11 @@ class OrderType(Setting):
         """Return the status in which an order begins: the one with the lowest order."""
         return min(self.order_statuses, key=lambda status: status.order, default=None)
 
+    def is_cancelled(self, name: str | None) -> bool:
+        """Tell whether the status of this name is one of cancelled orders."""
+        status = self.status(name)
+        return status is not None and status.is_canceled_status
+
     def cancelled(self) -> OrderStatus | None:
         """Return the status of a cancelled order: the first that is flagged so."""
         ranked = sorted(self.order_statuses, key=lambda status: status.order)

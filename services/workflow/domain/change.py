@@ -11,7 +11,7 @@ from contracts.note import EntityError
 from contracts.order import Order
 from contracts.order_line import OrderLine
 from contracts.payment import Payment
-from contracts.settings import Configuration, OrderStatus
+from contracts.settings import Configuration, OrderStatus, OrderType
 from contracts.shipment import Shipment
 from services.workflow.domain.calculate import Pricing, calculate, settle
 from services.workflow.domain.order import (
@@ -24,6 +24,7 @@ from services.workflow.domain.order import (
 )
 from services.workflow.domain.status_log import status_log
 from services.workflow.domain.steps import open_quantity
+from services.workflow.domain.steps.change import cancel_dated
 
 ZERO: Final = Decimal(0)
 
@@ -98,6 +99,8 @@ def enter(
 ) -> Order:
     """Return the order as it enters a status: its shipments follow, dates are set (domain 2.2).
 
+    Its lines are dated by a cancelled status, whether or not that has a step for it.
+
     Where UseOrderStatusLog says so, each shipment's log has it too (S2).
     """
     form = order.order_form
@@ -110,7 +113,8 @@ def enter(
     shipments = [
         _entered(shipment, status, name, now, configuration) for shipment in form.shipments or ()
     ]
-    return with_form(order, shipments=shipments)
+    order = with_form(order, shipments=shipments)
+    return cancel_dated(order, None, now) if status.is_canceled_status else order
 
 
 def enter_shipment(  # noqa: PLR0913, PLR0917 - what a rule may know is handed to it
@@ -124,20 +128,35 @@ def enter_shipment(  # noqa: PLR0913, PLR0917 - what a rule may know is handed t
     """Return the order of which one shipment enters a status; the others stay where they are.
 
     When all of them are there, the order follows, to the status' mainOrderStatus if it has one (S3,
-    update shipment status; domain 2.2, 3 no. 38).
+    update shipment status; domain 2.2, 3 no. 38). Where its type has deriveOrderStatusFromShipments
+    it follows the furthest that is not cancelled (domain 2.1, decided 5.3).
     """
     shipments = list((order.order_form.shipments if order.order_form else None) or ())
     shipments[place] = _entered(shipments[place], status, name, now, configuration)
     order = with_form(order, shipments=shipments)
-    if not are_agreed(shipments):
-        return order
+    if status is not None and status.is_canceled_status:
+        order = cancel_dated(order, place, now)
     kind = configuration.order_type(order.order_type)
+    furthest = None
+    if kind is not None and kind.derive_order_status_from_shipments:
+        furthest = _furthest(shipments, kind)
+    if furthest is not None:
+        status, name = furthest, furthest.name
+    elif not are_agreed(shipments):
+        return order
     main = (status.main_order_status if status is not None else None) or name
     known = kind.status(main) if kind is not None else None
     changes: dict[str, object] = {"status": known.name if known is not None else main}
     if known is not None and known.is_delivered_status and order.completed is None:
         changes["completed"] = now
     return replaced(order, **changes)
+
+
+def _furthest(shipments: Sequence[Shipment], kind: OrderType) -> OrderStatus | None:
+    """Return the status with the highest Order that a shipment has, of those not cancelled."""
+    known = [status for one in shipments if (status := kind.status(one.order_status)) is not None]
+    there = (status for status in known if not status.is_canceled_status)
+    return max(there, key=lambda status: status.order, default=None)
 
 
 def _entered(

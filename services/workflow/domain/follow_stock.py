@@ -9,8 +9,8 @@ from contracts.message import Message
 from contracts.messages.inventory import KeptUnits, ReleaseUnits, ReserveStock, StockLine
 from contracts.order import Order
 from contracts.order_line import OrderLine
+from contracts.settings import Configuration
 from services.workflow.domain.order import after_saving, with_lines
-from services.workflow.domain.place import Cause
 from services.workflow.domain.steps import open_quantity, shipped_lines
 from services.workflow.domain.undo import deleted
 
@@ -20,13 +20,17 @@ Parts = Mapping[str, Sequence[StockLine]]
 """By line: what of it leaves with each shipment, and from where."""
 
 
-def follow_stock(before: Order, after: Order, cause: Cause) -> tuple[Order, Sequence[Message]]:
+def follow_stock(
+    before: Order, after: Order, run_id: str, configuration: Configuration
+) -> tuple[Order, Sequence[Message]]:
     """Give back what is not needed any more, and let what moved be held where it is now.
 
     Only lines that hold something are touched: a change reserves nothing that was not reserved.
     What a moved line holds in the end is told by the inventory, as by a step after saving. An order
-    that is deleted holds nothing any more.
+    that is deleted holds nothing any more, nor does a shipment in a cancelled status, by whatever
+    way it got there (domain 2.2, decided 6.2).
 
+    :param run_id: of the change, or of the run that makes it
     :returns: the order with what its lines hold, and what is to be sent
     """
     after, released = deleted(before, after)
@@ -35,7 +39,7 @@ def follow_stock(before: Order, after: Order, cause: Cause) -> tuple[Order, Sequ
     holding = [line for line in _lines(before) if line.reserved_inventory_quantity]
     if not holding or before.order_form is after.order_form:
         return after, ()
-    old, new = _parts(before), _parts(after)
+    old, new = _parts(before, configuration), _parts(after, configuration)
     kept: list[KeptUnits] = []
     moved: list[StockLine] = []
     held: dict[str, Decimal] = {}
@@ -61,7 +65,7 @@ def follow_stock(before: Order, after: Order, cause: Cause) -> tuple[Order, Sequ
             for one in old.get(id_, ())
         ]
     messages: list[Message] = []
-    step = {"order_id": after.id, "run_id": after_saving(str(cause.id))}
+    step = {"order_id": after.id, "run_id": after_saving(run_id)}
     if kept:
         messages.append(ReleaseUnits(**step, step=0, lines=tuple(kept)))
     if moved:
@@ -73,10 +77,12 @@ def _lines(order: Order) -> Sequence[OrderLine]:
     return (order.order_form.line_items if order.order_form else None) or ()
 
 
-def _parts(order: Order) -> Parts:
+def _parts(order: Order, configuration: Configuration) -> Parts:
     parts: defaultdict[str, list[StockLine]] = defaultdict(list)
+    kind = configuration.order_type(order.order_type)
     shipments = (order.order_form.shipments if order.order_form else None) or ()
-    for shipment, line in shipped_lines(shipments):
+    needed = (one for one in shipments if kind is None or not kind.is_cancelled(one.order_status))
+    for shipment, line in shipped_lines(needed):
         parts[line.line_item_id].append(
             StockLine(
                 line_item_id=line.line_item_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contracts.messages.orders import StepStatus
 from contracts.order import Order
-from contracts.settings import Configuration, OrderType, WorkflowStep
+from contracts.settings import Configuration, OrderStatus, OrderType, WorkflowStep
 from services.workflow.domain.order import Run, shipments_in_hand
 from services.workflow.domain.steps import step_named
 
@@ -56,10 +56,19 @@ def plan(kind: OrderType | None, status: str, configuration: Configuration) -> t
         if not step.active:
             continue
         if group is None:
-            steps.append(Planned(step))
+            steps.append(Planned(_handed(step, entered)))
         else:
-            steps += (Planned(member, step) for member in group.steps if member.active)
+            steps += (
+                Planned(_handed(member, entered), step) for member in group.steps if member.active
+            )
     return tuple(steps)
+
+
+def _handed(step: WorkflowStep, status: OrderStatus) -> WorkflowStep:
+    """Hand the step the properties of the status, behind its own (domain 2.2)."""
+    if not status.properties:
+        return step
+    return step.model_copy(update={"properties": (*step.properties, *status.properties)})
 
 
 def _in_scope(step: WorkflowStep, order: Order, run: Run) -> bool:

@@ -116,7 +116,7 @@ def closed(  # noqa: PLR0913 - what a rule may know is handed to it
     The rest is as `changed` says.
     """
     before = document.order
-    order, messages = follow_stock(before, order, cause)
+    order, messages = follow_stock(before, order, str(cause.id), configuration)
     progress = changed(
         document,
         order,

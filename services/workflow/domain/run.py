@@ -17,6 +17,7 @@ from contracts.order import Order
 from contracts.settings import Configuration, WorkflowStep
 from services.workflow.domain.calculate import settle
 from services.workflow.domain.change import absorb, enter, enter_shipment, noted, pricing
+from services.workflow.domain.follow_stock import follow_stock
 from services.workflow.domain.order import (
     QUEUED,
     OrderDocument,
@@ -30,7 +31,7 @@ from services.workflow.domain.order import (
 )
 from services.workflow.domain.plan import Planned, plan
 from services.workflow.domain.steps import Asked, Context, act, step_named
-from services.workflow.domain.undo import deleted, to_undo, undone
+from services.workflow.domain.undo import to_undo, undone
 
 DEADLINE: Final = timedelta(seconds=180)
 DEEPEST: Final = 10
@@ -240,7 +241,7 @@ def _move_on(  # noqa: PLR0913 - where the run stands, and where it goes
         order = enter(left, entered, status, now, configuration)
     else:
         order = enter_shipment(left, run.shipment, entered, status, now, configuration)
-    order, released = deleted(left, order)
+    order, released = follow_stock(left, order, run.id, configuration)
     messages += released
     if run.is_first:
         order = replaced(order, status=QUEUED)
@@ -258,7 +259,7 @@ def _end(
     configuration: Configuration,
 ) -> Progress:
     """End the run well: the order has its status, and the steps after saving are sent."""
-    order = _arrived(document.order, run)
+    order = _with_errors(_arrived(document.order, run), run, now)
     order, run, messages = _save(order, run, steps, now, configuration)
     ended = document.model_copy(update={"order": order, "run": None})
     return Progress(ended, messages, ended=run)
@@ -322,6 +323,14 @@ def _abort(
         if step is not None and step.undo is not None:
             messages += step.undo(order, undo.payment_ids, run.shipment, configuration)
             order = undone(order, undo, run.shipment, now)
+    order = _with_errors(order, run, now)
+    order = settle(order, pricing(order, configuration))
+    ended = document.model_copy(update={"order": order, "run": None})
+    return Progress(ended, messages, ended=run, aborted=True)
+
+
+def _with_errors(order: Order, run: Run, now: datetime) -> Order:
+    """Note each step that failed among the order's errors, stopped it the run or not (LOG)."""
     errors = tuple(
         EntityError(
             key=result.action_type,
@@ -334,10 +343,7 @@ def _abort(
         for result in run.results
         if result.action_status is StepStatus.ERROR
     )
-    order = replaced(order, errors=appended(order.errors, *errors))
-    order = settle(order, pricing(order, configuration))
-    ended = document.model_copy(update={"order": order, "run": None})
-    return Progress(ended, messages, ended=run, aborted=True)
+    return replaced(order, errors=appended(order.errors, *errors)) if errors else order
 
 
 def _with_result(

@@ -144,7 +144,7 @@ def _run(  # noqa: PLR0913 - what a rule may know is handed to it
     status = status or (kind.status(wanted) if kind is not None else None)
     name = named(status, wanted)
     order = enter(order, status, name, now, configuration)
-    order, messages = follow_stock(before, order, cause)
+    order, messages = follow_stock(before, order, str(cause.id), configuration)
     order = recalculate(before, order, pricing(order, configuration))
     refuse_too_large(order, max(cause.size, len(order_bytes(order))))
     run = Run(

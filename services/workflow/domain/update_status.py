@@ -29,7 +29,6 @@ from services.workflow.domain.order import (
 )
 from services.workflow.domain.place import Cause, refuse_too_large
 from services.workflow.domain.run import Progress, start
-from services.workflow.domain.undo import deleted
 
 
 def update_status(
@@ -52,13 +51,12 @@ def update_status(
     place = _place(before, command.shipment_info)
     if command.shipment_info is None or place is None:
         order, name = _entered(before, command.status, now=now, configuration=configuration)
-        order, messages = deleted(before, order)
     else:
         order, name = _shipment_entered(
             before, place, command.shipment_info, command, now=now, configuration=configuration
         )
-        order, messages = follow_stock(before, order, cause)
         refuse_too_large(order, max(cause.size, len(order_bytes(order))))
+    order, messages = follow_stock(before, order, str(cause.id), configuration)
     run = Run(
         id=str(cause.id),
         command_id=cause.command_id,

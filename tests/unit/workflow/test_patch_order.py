@@ -156,6 +156,17 @@ class TestPatchOrder:
         for progress in (cheaper, longer, renamed):
             assert [kind for kind, *_ in kinds(document, progress)] == [OrderUpdated]
 
+    def test_to_a_cancelled_status_gives_the_stock_back(self) -> None:
+        document = holding(kept(the_reference_order()))
+
+        cancelled = patched_with(document, {"status": "OrderCanceled"})
+
+        (release,) = cancelled.messages
+        assert isinstance(release, ReleaseUnits)
+        (line,) = lines_of(order_of(cancelled))
+        assert line.reserved_inventory_quantity == 0
+        assert line.canceled_date == LATER
+
     def test_to_deleted_gives_the_stock_back_as_a_deletion_does(self) -> None:
         document = holding(kept(the_reference_order()))
 

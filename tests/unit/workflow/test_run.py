@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.message import Message
-from contracts.messages.inventory import ReduceStock, ReleaseStock, ReserveStock
+from contracts.messages.inventory import ReduceStock, ReleaseStock, ReleaseUnits, ReserveStock
 from contracts.messages.notifications import SendNotification
 from contracts.messages.orders import (
     OrderCreated,
@@ -361,6 +361,37 @@ class TestRun:
             OrderCreated,
             OrderWorkflowFailed,
         ]
+
+    def test_notes_a_failure_that_does_not_stop_it_among_the_errors_of_the_order(self) -> None:
+        failing = WorkflowStep(name="ChangeStatus", continue_on_error=True)
+        configuration = two_statuses([], [failing, WorkflowStep(name="SetCompletedDate")])
+        document = placed(the_reference_order(), configuration).document
+
+        done = entering(document, "Next", configuration)
+
+        assert done.ended is not None
+        assert not done.aborted
+        assert [one.action_status for one in done.ended.results] == ["Error", "Success"]
+        (error,) = done.document.order.errors or [None]
+        assert error is not None
+        assert (error.key, error.severity, error.status) == ("ChangeStatus", "Error", "New")
+        assert error.message == "the step has no property ToStatus"
+
+    def test_hands_the_properties_of_the_status_to_its_steps(self) -> None:
+        own = [{"key": "WarehouseCode", "value": "WH1"}]
+        steps = [
+            WorkflowStep(name="AllocateToWarehouse"),
+            WorkflowStep.model_validate({"name": "AllocateToWarehouse", "properties": own}),
+        ]
+        found = []
+
+        for step in steps:
+            properties = [{"key": "warehouseCode", "value": "WH2"}]
+            done = placed(the_reference_order(), one_status(step, properties=properties))
+            form = done.document.order.order_form
+            found += [one.warehouse_code for one in (form.shipments if form else None) or ()]
+
+        assert found == ["WH2", "WH1"]
 
     def test_leaves_nothing_held_by_an_authorization_that_comes_after_the_deadline(self) -> None:
         pending = a_payment(id="p", status="Pending")
@@ -888,6 +919,37 @@ class TestUpdateStatus:
             entering(document, "Next", configuration)
 
         assert refusal.value.problem.slug == "status-not-available"
+
+    @pytest.mark.parametrize("skip", [False, True])
+    @pytest.mark.parametrize("by_step", [False, True])
+    def test_holds_no_stock_in_a_cancelled_status_whatever_its_steps(
+        self, skip: bool, by_step: bool
+    ) -> None:
+        gone = OrderStatus(name="Gone", order=3, is_canceled_status=True)
+        configuration = two_statuses([], [a_change_to("Gone")])
+        (kind,) = configuration.order_types
+        kind = kind.model_copy(update={"order_statuses": (*kind.order_statuses, gone)})
+        configuration = configuration.model_copy(update={"order_types": (kind,)})
+        document = self.finished()
+
+        cancelled = entering(
+            document,
+            "Next" if by_step else "Gone",
+            configuration,
+            skip_run_workflow=skip and not by_step,
+        )
+        again = entering(cancelled.document, "Gone", configuration)
+
+        assert cancelled.document.order.status == "Gone"
+        (release,) = cancelled.messages
+        assert isinstance(release, ReleaseUnits)
+        assert [(one.line_item_id, one.quantity) for one in release.lines] == [("1", Decimal(0))]
+        form = cancelled.document.order.order_form
+        assert form is not None
+        assert [
+            (line.reserved_inventory_quantity, line.canceled_date) for line in form.line_items or ()
+        ] == [(Decimal(0), NOW)]
+        assert kinds(again.messages) == []
 
     def test_runs_nothing_when_told_to_skip(self) -> None:
         done = entering(self.finished(), "Ship", skip_run_workflow=True)

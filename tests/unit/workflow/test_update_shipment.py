@@ -1,6 +1,7 @@
 """One shipment enters a status, and its workflow runs for that one alone (S3)."""
 
 from decimal import Decimal
+from typing import Final
 
 import pytest
 
@@ -76,6 +77,9 @@ def entering(
     )
     command = UpdateOrderStatus.model_validate_json(command.data())
     return update_status(document, command, CAUSE, now=LATER, configuration=configuration)
+
+
+_SKIP: Final = {"skip_run_workflow": True}
 
 
 def answered(progress: Progress, configuration: Configuration = DEFAULT, **more: Json) -> Progress:
@@ -160,6 +164,28 @@ class TestStatus:
 
         assert statuses(second.document) == ["Completed", "Next", "Next"]
         assert second.document.order.completed == LATER
+
+    def test_takes_the_order_along_with_the_furthest_one_where_its_type_says_so(self) -> None:
+        configuration = running(main_order_status="Ship", order=3)
+        (kind, *others) = configuration.order_types
+        kind = kind.model_copy(update={"derive_order_status_from_shipments": True})
+        configuration = configuration.model_copy(update={"order_types": (kind, *others)})
+        document = two_shipments(configuration)
+
+        first = entering(document, "Next", {"shipmentId": "1"}, configuration)
+        behind = entering(first.document, "InProgress", {"shipmentId": "2"}, configuration)
+        cancelled = entering(
+            first.document, "OrderCanceled", {"shipmentId": "2"}, configuration, **_SKIP
+        )
+        ended = entering(
+            cancelled.document, "OrderCanceled", {"shipmentId": "1"}, configuration, **_SKIP
+        )
+
+        assert statuses(first.document) == ["Ship", "Next", "New"]
+        assert kinds(document, first) == [OrderStatusChanged]
+        assert statuses(behind.document) == ["Ship", "Next", "InProgress"]
+        assert statuses(cancelled.document) == ["Ship", "Next", "OrderCanceled"]
+        assert statuses(ended.document) == ["OrderCanceled", "OrderCanceled", "OrderCanceled"]
 
     def test_moves_on_by_a_step_for_that_shipment_alone(self) -> None:
         step = {"name": "ChangeStatus", "properties": [{"key": "ToStatus", "value": "Completed"}]}
@@ -330,16 +356,36 @@ class TestWorkflow:
         cancelled = answered(notifying)
         voiding = entering(cancelled.document, "OrderCanceled", {"shipmentId": "1"})
 
-        (release,) = releasing.messages
-        assert isinstance(release, ReleaseUnits)
-        assert [(one.shipment_id, one.quantity) for one in release.lines] == [("2", Decimal(0))]
+        for release in releasing.messages:  # for the status, and for its step
+            assert isinstance(release, ReleaseUnits)
+            assert [(one.shipment_id, one.quantity) for one in release.lines] == [("2", Decimal(0))]
         first, second = lines_of(cancelled.document.order)
         assert (first.canceled_date, second.canceled_date) == (None, LATER)
         assert first.reserved_inventory_quantity == 2
         assert second.reserved_inventory_quantity == 0
         assert cancelled.ended is not None
         assert cancelled.ended.results[0].action_status is StepStatus.WARNING
-        assert [type(one) for one in voiding.messages] == [VoidPayment]
+        assert [type(one) for one in voiding.messages] == [ReleaseUnits, VoidPayment]
+
+    def test_lets_a_cancelled_shipment_hold_nothing_though_no_step_says_so(self) -> None:
+        configuration = running(is_canceled_status=True)
+        document = in_pieces()
+
+        cancelled = entering(document, "Next", {"shipmentId": "2"}, configuration)
+        back = entering(
+            cancelled.document, "InProgress", {"shipmentId": "2"}, configuration, **_SKIP
+        )
+
+        (release,) = cancelled.messages
+        assert isinstance(release, ReleaseUnits)
+        assert [(one.shipment_id, one.quantity) for one in release.lines] == [
+            ("1", Decimal(1)),
+            ("2", Decimal(0)),
+        ]
+        (line,) = lines_of(cancelled.document.order)
+        assert line.reserved_inventory_quantity == 1
+        assert line.canceled_date is None  # the other shipment has a piece of it
+        assert [type(one) for one in back.messages] == [ReserveStock]
 
     def test_that_is_aborted_gives_back_that_shipments_goods_alone(self) -> None:
         configuration = running("IncreaseReservedInventory", "ValidateTrackingNumber")

@@ -1,5 +1,7 @@
 """Steps that change the order at once: its dates, its warehouse, its status (domain 5.2)."""
 
+from datetime import datetime
+
 from contracts.messages.orders import StepStatus
 from contracts.order import Order
 from services.workflow.domain.order import replaced, with_form, with_lines
@@ -21,19 +23,24 @@ def set_ready_for_pickup_date(context: Context) -> Finished:
 
 
 def set_canceled_date(context: Context) -> Finished:
-    """Date the lines; of one shipment those of which no other one holds a piece."""
-    form, alone = context.order.order_form, context.run.shipment
-    concerned = {line.line_item_id for one in context.shipments for line in one.line_items or ()}
-    for place, one in enumerate((form.shipments if form else None) or ()):
-        if alone not in {None, place}:
-            concerned -= {line.line_item_id for line in one.line_items or ()}
+    """Date the lines, unless the status has done so."""
+    return Finished(cancel_dated(context.order, context.run.shipment, context.now))
+
+
+def cancel_dated(order: Order, alone: int | None, now: datetime) -> Order:
+    """Date the lines; of one shipment those of which no other one holds a piece (decided 3.9)."""
+    form = order.order_form
+    shipments = (form.shipments if form else None) or ()
+    holders = [{line.line_item_id for line in one.line_items or ()} for one in shipments]
+    others = {id_ for place, ids in enumerate(holders) if place != alone for id_ in ids}
     lines = [
-        line.model_copy(update={"canceled_date": context.now})
-        if not line.canceled_date and (alone is None or line.line_item_id in concerned)
+        line.model_copy(update={"canceled_date": now})
+        if not line.canceled_date
+        and (alone is None or line.line_item_id in holders[alone] - others)
         else line
         for line in (form.line_items if form else None) or ()
     ]
-    return Finished(with_lines(context.order, lines))
+    return with_lines(order, lines)
 
 
 def _changed_shipments(context: Context, **changes: object) -> Order:
