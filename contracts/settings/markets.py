@@ -97,6 +97,13 @@ class Market(Setting):
         return index(self.payment_options, lambda option: option.payment_method_name)
 
     @cached_property
+    def shipping_tax_rates(self) -> dict[str, Decimal]:
+        """The taxes, in percent, of those ways to ship that have one of their own."""
+        rated = tuple(one for one in self.shipping_options if one.tax_rate is not None)
+        options = index(rated, lambda option: option.shipping_method_name)
+        return {name: one.tax_rate for name, one in options.items() if one.tax_rate is not None}
+
+    @cached_property
     def _shipping_options(self) -> dict[str, ShippingOption]:
         return index(self.shipping_options, lambda option: option.shipping_method_name)
 

@@ -98,6 +98,7 @@ class OrderStatus(Setting):
     is_main_filter: Flag = False
     condition: str | None = None
     is_canceled_status: Flag = False
+    """If true, what is in it is cancelled: it holds no stock, and its lines have a canceledDate."""
     is_delivered_status: Flag = False
     is_in_progress_status: Flag = False
     is_picked: Flag = False
@@ -112,6 +113,7 @@ class OrderStatus(Setting):
     translate_key: str | None = None
     update_status_button_is_disabled_in_gui: Flag = False
     properties: TupleOf[Property] = ()
+    """Handed to each of its steps, behind the step's own."""
 
 
 class OrderType(Setting):
@@ -130,6 +132,7 @@ class OrderType(Setting):
     order_number_type: str | None = None
     """The number options that number its orders; absent means those of type Order."""
     derive_order_status_from_shipments: Flag = False
+    """If true, the order follows its furthest shipment; if not, it waits until all are there."""
 
     def status(self, name: str | None) -> OrderStatus | None:
         """Return the status of this name, whatever its case."""

@@ -4,8 +4,8 @@ Calculated amounts that a client sends are replaced. Whatever has been calculate
 difference: `calculate(calculate(order)) == calculate(order)`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -48,6 +48,9 @@ class Pricing:
 
     default_tax_rate: Decimal
     """Percent, of the market; for whatever has no rate of its own."""
+    shipping_tax_rates: Mapping[str, Decimal] = field(default_factory=dict)
+    """Percent, by the folded name of a shipping method; for shipments without a rate (decided 1.3).
+    """
     is_tax_excluded: bool = False
     """The market's prices are without tax, and no tax is added (domain 6)."""
     exponent: int = 2
@@ -95,7 +98,9 @@ def calculate(order: Order, pricing: Pricing) -> Order:
     cent = pricing.cent
     step = cent if pricing.round_lines else FINEST
     discount_step = cent if pricing.round_discounts else FINEST
-    taxes = Taxes(pricing.default_tax_rate, excluded=pricing.is_tax_excluded)
+    taxes = Taxes(
+        pricing.default_tax_rate, pricing.shipping_tax_rates, excluded=pricing.is_tax_excluded
+    )
     form = order.order_form or OrderForm()
     discounts = form.discounts or ()
 

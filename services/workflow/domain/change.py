@@ -32,8 +32,10 @@ ZERO: Final = Decimal(0)
 def pricing(order: Order, configuration: Configuration) -> Pricing:
     """Return what the calculator must know about the order's market and currency."""
     settings = configuration.order_settings
+    market = configuration.market(order.market_id)
     return Pricing(
         default_tax_rate=configuration.default_tax_rate(order.market_id),
+        shipping_tax_rates=market.shipping_tax_rates if market is not None else {},
         is_tax_excluded=configuration.is_tax_excluded(order.market_id),
         exponent=exponent(order.billing_currency),
         round_discounts=not settings.is_discount_amount_rounding_disabled,

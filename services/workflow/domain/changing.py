@@ -24,6 +24,8 @@ from services.workflow.domain.place import Cause, refuse_too_large
 from services.workflow.domain.run import Progress
 
 RETRY_AFTER: Final = 1
+WITHOUT_WORKFLOW: Final = (310102, "Workflow")
+"""operationId and category of a status that was set and ran nothing (domain 5.6)."""
 
 AnyChange = TypeVar("AnyChange", bound=ChangeCommand)
 Change_contra = TypeVar("Change_contra", bound=ChangeCommand, contravariant=True)
@@ -93,7 +95,8 @@ def changed(  # noqa: PLR0913 - what a rule may know is handed to it
 
     :param order: the stored order with the change
     :param kinds: the events that tell it; none: what `events.conclude` finds by comparing
-    :param operation: operationId and category of the first event, where the documents have them
+    :param operation: operationId and category of the first event, where the documents have them;
+        a status that changes has its own
     :param shape: of the answer (contracts.messages.replies)
     :param is_priced: whether prices may follow from the change; if not, all amounts stay as they
         are, so that an order that was imported with its totals keeps them (decided 2.5)
@@ -101,6 +104,8 @@ def changed(  # noqa: PLR0913 - what a rule may know is handed to it
     """
     if is_priced:
         order = recalculate(document.order, order, pricing(order, configuration))
+    if operation is None and order.status != document.order.status:
+        operation = WITHOUT_WORKFLOW
     body = order_bytes(order)
     refuse_too_large(order, max(cause.size, len(body)))
     run = Run(

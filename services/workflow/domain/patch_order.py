@@ -21,7 +21,6 @@ from services.workflow.domain.revise import closed, places, revised
 from services.workflow.domain.run import Progress
 
 _BY_API: Final = (310100, "Updated")
-_WITHOUT_WORKFLOW: Final = (310102, "Workflow")
 
 
 def patch_order(
@@ -56,7 +55,6 @@ def patch_order(
         sent=places(patch.order_form.line_items if patch.order_form else None, _LINES),
         frees_lines=True,
     )
-    operation = _BY_API if after.status == before.status else _WITHOUT_WORKFLOW
     progress = closed(
         document,
         after,
@@ -64,7 +62,7 @@ def patch_order(
         cause,
         now=now,
         configuration=configuration,
-        operation=operation,
+        operation=_BY_API if after.status == before.status else None,
         shape=counted(total=1, updated=1),
     )
     if progress.is_unchanged:

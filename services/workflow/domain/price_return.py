@@ -26,7 +26,9 @@ def price_return(
     """
     cent = pricing.cent
     step = cent if pricing.round_lines else FINEST
-    taxes = Taxes(pricing.default_tax_rate, excluded=pricing.is_tax_excluded)
+    taxes = Taxes(
+        pricing.default_tax_rate, pricing.shipping_tax_rates, excluded=pricing.is_tax_excluded
+    )
     sold_lines = (order.order_form.line_items if order.order_form else None) or ()
     sold = {line.line_item_id: line for line in sold_lines}
     lines = [
@@ -111,10 +113,10 @@ def _returned(
 def _shipping(form: ReturnForm, taxes: Taxes, cent: Decimal) -> tuple[Decimal, Decimal]:
     """Add up the shipping that is credited, and the tax in it."""
     credited = [
-        (shipment.shipping_credited_total, shipment.shipment_tax_rate)
+        (shipment.shipping_credited_total, taxes.of(shipment))
         for shipment in form.shipments or ()
         if shipment.shipping_credited_total is not None
-    ] or [(form.shipping_credited_total or ZERO, None)]
+    ] or [(form.shipping_credited_total or ZERO, taxes[None])]
     total = sum((amount for amount, _ in credited), ZERO)
-    tax = sum((amount - rounded(amount / taxes[rate], cent) for amount, rate in credited), ZERO)
+    tax = sum((amount - rounded(amount / factor, cent) for amount, factor in credited), ZERO)
     return total, tax

@@ -21,10 +21,20 @@ class Taxes(dict[Decimal | None, Decimal]):
     which nothing could be divided, counts as 0.
     """
 
-    def __init__(self, default: Decimal, *, excluded: bool) -> None:
+    def __init__(
+        self, default: Decimal, shipping: Mapping[str, Decimal], *, excluded: bool
+    ) -> None:
         super().__init__()
+        self._shipping = shipping
         self._default = default
         self._excluded = excluded
+
+    def of(self, shipment: Shipment) -> Decimal:
+        """Return that of a shipment: its own rate, else its method's, else the market's."""
+        rate = shipment.shipment_tax_rate
+        if rate is None and self._shipping:
+            rate = self._shipping.get((shipment.shipping_method_name or "").casefold())
+        return self[rate]
 
     def __missing__(self, rate: Decimal | None) -> Decimal:
         factor = _ONE + (self._default if rate is None else rate) / 100
@@ -79,7 +89,7 @@ def ship(
     done = []
     for shipment, cost, discount, amounts in zip(shipments, costs, off, own, strict=True):
         copies = _copies(shipment.line_items or (), masters, dealt, step)
-        tax = taxes[shipment.shipment_tax_rate]
+        tax = taxes.of(shipment)
         shipping = rounded(cost - discount, cent)
         shipping_tax = shipping - rounded(shipping / tax, cent)
         sub_total = lines_tax = ZERO

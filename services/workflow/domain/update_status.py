@@ -17,7 +17,7 @@ from services.workflow.domain.change import (
     enter_shipment,
     pricing,
 )
-from services.workflow.domain.changing import admitted
+from services.workflow.domain.changing import WITHOUT_WORKFLOW, admitted
 from services.workflow.domain.follow_stock import follow_stock
 from services.workflow.domain.merge import Stays, patched
 from services.workflow.domain.order import (
@@ -71,7 +71,7 @@ def update_status(
     )
     entered = document.model_copy(update={"order": order})
     if command.skip_run_workflow:
-        return Progress(entered, messages, ended=run)
+        return Progress(entered, messages, ended=run, operation=WITHOUT_WORKFLOW)
     progress = start(entered, run, now=now, configuration=configuration)
     return replace(progress, messages=[*messages, *progress.messages])
 

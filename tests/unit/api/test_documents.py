@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from contracts.order import Order
 from contracts.order_line import OrderLine
 from contracts.return_form import ReturnForm
-from contracts.settings import DEFAULT, Configuration
+from contracts.settings import DEFAULT, Configuration, ShippingOption
 from services.api.entrypoints.documents.content import Sheet, UnknownShipment, sheet
 from services.api.entrypoints.documents.content.hand import printed
 from tests.builders import a_form, a_line, a_payment, a_shipment, an_order
@@ -268,6 +268,22 @@ def number(text: str) -> Decimal:
 
 
 class TestTaxTable:
+    def test_has_shipping_at_the_rate_of_its_method(self) -> None:
+        home = ShippingOption(shipping_method_name="Home", tax_rate=Decimal(12))
+        configuration = english()
+        markets = tuple(
+            one.model_copy(update={"shipping_options": (home,)}) for one in configuration.markets
+        )
+        configuration = configuration.model_copy(update={"markets": markets})
+        shipment = a_shipment(
+            shipping_method_name="home", shipping_total=Decimal(112), shipping_tax=Decimal(12)
+        )
+        form = a_form(line_items=[], shipments=[shipment])
+
+        (row,) = sheet(an_order(order_form=form), configuration).taxes
+
+        assert (row.rate, row.net, row.tax, row.gross) == ("12", "100.00", "12.00", "112.00")
+
     @hypothesis_settings(deadline=None)
     @given(lines=taxed_lines(), handling=CENTS, order_tax=CENTS)
     def test_adds_up_to_what_is_paid(

@@ -688,6 +688,21 @@ class TestDiscounted:
 
 
 class TestShipment:
+    def test_without_a_tax_rate_has_that_of_its_shipping_method_else_the_markets(self) -> None:
+        pricing = replace(PRICING, shipping_tax_rates={"home": Decimal(12)})
+        methods: list[Members] = [
+            {"shippingMethodName": "Home"},
+            {"shippingMethodName": "Store"},
+            {},
+        ]
+        own: Members = {"shippingMethodName": "Home", "shipmentTaxRate": 0}
+        priced: list[Members] = [{"shippingSubTotal": 112, **one} for one in (*methods, own)]
+
+        done = calculate(an_order(shipments=priced), pricing)
+
+        taxes = [float(one.shipping_tax or 0) for one in shipments_of(done)]
+        assert taxes == [12, 22.4, 22.4, 0]
+
     def test_lines_are_full_copies_of_the_forms(self) -> None:
         order = an_order(
             {"placedPrice": 100, "quantity": 2, "displayName": "Lamp"},

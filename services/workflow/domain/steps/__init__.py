@@ -12,9 +12,11 @@ from services.workflow.domain.steps.change import (
     allocate_to_warehouse,
     change_status,
     complete_shipment,
+    enrich_shipment_label,
     set_canceled_date,
     set_completed_date,
     set_ready_for_pickup_date,
+    set_warehouse_based_on_zip,
 )
 from services.workflow.domain.steps.notify import notify
 from services.workflow.domain.steps.pay import authorize, cancel_payments, capture, give_back, held
@@ -27,7 +29,11 @@ from services.workflow.domain.steps.stock import (
     shipped_lines,
     unreserve,
 )
-from services.workflow.domain.steps.verify import validate_tracking_number, verify_completely_paid
+from services.workflow.domain.steps.verify import (
+    validate_default_external_id,
+    validate_tracking_number,
+    verify_completely_paid,
+)
 
 __all__ = ["Asked", "Context", "act", "held", "open_quantity", "shipped_lines", "step_named"]
 
@@ -53,8 +59,11 @@ REGISTRY: Final[tuple[Step, ...]] = (
     Step("SetReadyForPickupDate", set_ready_for_pickup_date),
     Step("SetCanceledDate", set_canceled_date),
     Step("AllocateToWarehouse", allocate_to_warehouse),
+    Step("SetWarehouseBasedOnZip", set_warehouse_based_on_zip),
+    Step("EnrichShipmentLabel", enrich_shipment_label),
     Step("CompleteShipment", complete_shipment, aliases=("BookShipment",)),
     Step("ValidateTrackingNumber", validate_tracking_number, cancels=True),
+    Step("ValidateDefaultExternalId", validate_default_external_id, cancels=True),
     Step("VerifyCompletelyPaid", verify_completely_paid, cancels=True),
     Step("ChangeStatus", change_status),
     Step("AddClickAndCollectTags", add_click_and_collect_tags),

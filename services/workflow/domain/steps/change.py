@@ -1,10 +1,13 @@
 """Steps that change the order at once: its dates, its warehouse, its status (domain 5.2)."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from contracts.messages.orders import StepStatus
 from contracts.order import Order
+from contracts.shipment import Shipment
 from services.workflow.domain.order import replaced, with_form, with_lines
+from services.workflow.domain.pickup import pickup_deadline
 from services.workflow.domain.steps.step import Context, Finished
 
 
@@ -17,9 +20,24 @@ def set_completed_date(context: Context) -> Finished:
 
 
 def set_ready_for_pickup_date(context: Context) -> Finished:
-    """Date the order once all of it is ready."""
+    """Date the order once all of it is ready, and say until when it waits (domain 6.3)."""
     order = context.order
-    return Finished(replaced(order, ready_for_pickup=context.now) if context.is_whole else order)
+    if not context.is_whole:
+        return Finished(order)
+    changes: dict[str, object] = {"ready_for_pickup": context.now}
+    store = context.configuration.store(_pickup_store(order))
+    if store is not None and store.pickup_deadline_hours is not None:
+        changes["customer_pickup_deadline"] = pickup_deadline(store, context.now)
+    return Finished(replaced(order, **changes))
+
+
+def _pickup_store(order: Order) -> str:
+    """Return where the customer collects: the shipments' destination, else the order's store."""
+    shipments = (order.order_form.shipments if order.order_form else None) or ()
+    return next(
+        (one.pick_up_warehouse_code for one in shipments if one.pick_up_warehouse_code),
+        order.store_id,
+    )
 
 
 def set_canceled_date(context: Context) -> Finished:
@@ -43,26 +61,91 @@ def cancel_dated(order: Order, alone: int | None, now: datetime) -> Order:
     return with_lines(order, lines)
 
 
-def _changed_shipments(context: Context, **changes: object) -> Order:
+def _changed_shipments(context: Context, change: Callable[[Shipment], Shipment]) -> Order:
     form = context.order.order_form
     shipments = [
-        shipment.model_copy(update=changes) if context.run.shipment in {None, place} else shipment
+        change(shipment) if context.run.shipment in {None, place} else shipment
         for place, shipment in enumerate((form.shipments if form else None) or ())
     ]
     return with_form(context.order, shipments=shipments)
 
 
 def allocate_to_warehouse(context: Context) -> Finished:
-    """Let the shipments leave from the warehouse of the property WarehouseCode."""
-    warehouse = context.step.property("WarehouseCode")
+    """Let the shipments leave from the warehouse of the property WarehouseCode.
+
+    SkipForManualOrder leaves alone an order that was a cart, SkipForShipment shipments by these
+    methods (WS).
+    """
+    step, form = context.step, context.order.order_form
+    warehouse = step.property("WarehouseCode")
     if not warehouse:
         return Finished(status=StepStatus.WARNING, reason="the step has no property WarehouseCode")
-    return Finished(_changed_shipments(context, warehouse_code=warehouse, is_allocated=True))
+    skips_manual = (step.property("SkipForManualOrder") or "").casefold() == "true"
+    if skips_manual and form is not None and form.cart_id:
+        return Finished()
+    skipped = {
+        name.strip().casefold() for name in (step.property("SkipForShipment") or "").split(",")
+    } - {""}
+    allocated = {"warehouse_code": warehouse, "is_allocated": True}
+    return Finished(
+        _changed_shipments(
+            context,
+            lambda shipment: (
+                shipment
+                if (shipment.shipping_method_name or "").casefold() in skipped
+                else shipment.model_copy(update=allocated)
+            ),
+        )
+    )
+
+
+def set_warehouse_based_on_zip(context: Context) -> Finished:
+    """Let each shipment leave from the first warehouse that serves its postal code (WS).
+
+    Where no range of a store has it, a shipment stays where it is.
+    """
+    stores = context.configuration.stores
+    unserved: list[str] = []
+
+    def served(shipment: Shipment) -> Shipment:
+        address = shipment.address or context.order.billing_address
+        code = _comparable((address.postal_code if address is not None else None) or "")
+        for store in stores:
+            for span in store.zip_ranges:
+                low, high = _comparable(span.from_), _comparable(span.to)
+                if code and len(code) == len(low) == len(high) and low <= code <= high:
+                    return shipment.model_copy(update={"warehouse_code": store.store_id})
+        unserved.append(shipment.shipment_id or "?")
+        return shipment
+
+    order = _changed_shipments(context, served)
+    if not unserved:
+        return Finished(order)
+    reason = f"no warehouse serves the postal code of shipment {', '.join(unserved)}"
+    return Finished(order, status=StepStatus.WARNING, reason=reason)
+
+
+def _comparable(postal_code: str) -> str:
+    return postal_code.replace(" ", "").replace("-", "").casefold()
+
+
+def enrich_shipment_label(context: Context) -> Finished:
+    """Give shipments without a shippingLabel that of their method in the market (WS, MK)."""
+    market = context.configuration.market(context.order.market_id)
+
+    def labelled(shipment: Shipment) -> Shipment:
+        option = market.shipping_option(shipment.shipping_method_name) if market else None
+        if shipment.shipping_label or option is None or not option.shipping_label:
+            return shipment
+        return shipment.model_copy(update={"shipping_label": option.shipping_label})
+
+    return Finished(_changed_shipments(context, labelled))
 
 
 def complete_shipment(context: Context) -> Finished:
     """Date the shipments."""
-    return Finished(_changed_shipments(context, completed=context.now))
+    completed = {"completed": context.now}
+    return Finished(_changed_shipments(context, lambda one: one.model_copy(update=completed)))
 
 
 def change_status(context: Context) -> Finished:

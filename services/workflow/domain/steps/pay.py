@@ -162,11 +162,11 @@ def capture(context: Context) -> Finished | Asked:
 def cancel_payments(context: Context) -> Finished | Asked:
     """Void what is held and credit what was captured (decided 7.3).
 
-    Only when all shipments are cancelled, for the others are still to be paid (WS).
+    Only when the order or all its shipments are cancelled, for the rest is still to be paid (WS).
     """
     order = context.order
-    if context.run.shipment is not None and not _is_cancelled(context):
-        reason = "the payments stay, since other shipments are not cancelled"
+    if not _is_cancelled(context):
+        reason = "the payments stay, since the order and all its shipments are not cancelled"
         return Finished(status=StepStatus.WARNING, reason=reason)
     concerned: Sequence[tuple[type[VoidPayment | CreditPayment], list[tuple[Payment, Decimal]]]]
     concerned = [(VoidPayment, held(order)), (CreditPayment, captured(order))]
@@ -188,12 +188,12 @@ def cancel_payments(context: Context) -> Finished | Asked:
 
 def _is_cancelled(context: Context) -> bool:
     kind = context.configuration.order_type(context.order.order_type)
-    form = context.order.order_form
-    found = (
-        kind.status(one.order_status) if kind is not None else None
-        for one in (form.shipments if form else None) or ()
-    )
-    return all(status is not None and status.is_canceled_status for status in found)
+    if kind is None:
+        return False
+    if context.run.shipment is None and kind.is_cancelled(context.run.status):
+        return True
+    shipments = (context.order.order_form.shipments if context.order.order_form else None) or ()
+    return bool(shipments) and all(kind.is_cancelled(one.order_status) for one in shipments)
 
 
 def give_back(

@@ -1,6 +1,6 @@
 """What it comes to: totals, taxes by rate, payments."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -70,7 +70,9 @@ class _Sums:
     tax: Decimal = ZERO
 
 
-def taxes(extent: Extent, rate: Rate, hand: Hand) -> list[Tax]:
+def taxes(
+    extent: Extent, rate: Rate, shipping_rates: Mapping[str, Decimal], hand: Hand
+) -> list[Tax]:
     """Return the tax table: rows by rate that add up to the totals; none where there is no tax.
 
     Handling and rounding are not taxed (domain 6.2). Amounts are rounded to the currency here,
@@ -78,7 +80,7 @@ def taxes(extent: Extent, rate: Rate, hand: Hand) -> list[Tax]:
     """
     form = extent.form
     by_rate: dict[Decimal, _Sums] = {}
-    for percent, gross, tax in _taxed(extent):
+    for percent, gross, tax in _taxed(extent, shipping_rates):
         sums = by_rate.setdefault(rate(percent).normalize(), _Sums())
         sums.gross += gross or ZERO
         sums.tax += tax or ZERO
@@ -93,12 +95,17 @@ def taxes(extent: Extent, rate: Rate, hand: Hand) -> list[Tax]:
     return rows if order_tax or any(sums.tax for sums in by_rate.values()) else []
 
 
-def _taxed(extent: Extent) -> Iterable[tuple[Decimal | None, Decimal | None, Decimal | None]]:
+def _taxed(
+    extent: Extent, shipping_rates: Mapping[str, Decimal]
+) -> Iterable[tuple[Decimal | None, Decimal | None, Decimal | None]]:
     """Yield rate, amount and the tax in it of everything that is paid for."""
     for line in extent.lines:
         yield line.tax_rate, line.extended_price, line.tax_total
     for shipment in extent.shipments:
-        yield shipment.shipment_tax_rate, shipment.shipping_total, shipment.shipping_tax
+        rate = shipment.shipment_tax_rate
+        if rate is None:
+            rate = shipping_rates.get((shipment.shipping_method_name or "").casefold())
+        yield rate, shipment.shipping_total, shipment.shipping_tax
     yield ZERO, extent.form.handling_total, ZERO
     yield ZERO, extent.form.gross_roundoff, ZERO
 

@@ -87,7 +87,7 @@ class _Writer:
             shipments=[self._part(one) for one in about.shipments],
             returns=[self._return(one) for one in order.return_order_forms or ()],
             totals=list(totals(order, about, hand, net=settings.show_order_totals_ex_tax)),
-            taxes=taxes(about, self._rate, hand),
+            taxes=taxes(about, self._rate, self._market.shipping_tax_rates, hand),
             payments=list(payments(order, about, hand)),
         )
 
