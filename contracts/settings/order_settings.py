@@ -269,6 +269,7 @@ class OrderSettings(Setting):
     use_stats_order_queues: Flag = False
     shipping_profit_percent: Amount | None = None
     use_verbose_logging: Flag = False
+    """If true, an order's log tells of each step of its runs, also of those left out, and why."""
     included_order_types_for_revenue_stats: Names = ("Pos", "Online")
     included_order_statuses_for_revenue_stats: Names | None = None
     """Absent means all."""

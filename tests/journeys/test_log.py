@@ -63,6 +63,25 @@ class TestTheLogOfAnOrder:
         plain = await world.shop("GET", f"/api/Orders/{order_id}/Events")
         assert plain.json == {name: page[name] for name in ("items", "nextAfter")}
 
+    async def test_tells_of_each_step_where_it_is_to_be_verbose(self, world: World) -> None:
+        await world.configure("OrderSettings", {"useVerboseLogging": True})
+
+        try:
+            order = await world.placed(an_order(paid=True))
+            page = await log_of(world, order["id"])
+        finally:
+            await world.configure("OrderSettings", {})
+
+        assert said(page) == [
+            (111100, "Workflow"),
+            *[(111103, "WorkflowStep")] * 3,
+            (111102, "Workflow"),
+        ]
+        _, stock, money, mail, _ = (one["message"] for one in page["log"])
+        assert stock.startswith("IncreaseReservedInventory: ")
+        assert money.startswith("AuthorizePayment: Success after ")
+        assert mail == "Notification: left until the order is saved"
+
     async def test_is_read_page_by_page_and_goes_with_the_order(self, world: World) -> None:
         order_id = (await world.placed(an_order(paid=True)))["id"]
         for _ in range(3):

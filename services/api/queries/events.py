@@ -109,7 +109,8 @@ def _of_change(version: Version) -> Iterator[LogEntry]:
     """Yield what a version says of the change besides its events."""
     kept = version.kept
     results, unknown = kept.get("results") or (), kept.get("ignoredFields") or ()
-    if not results and not unknown:
+    steps = kept.get("told") or ()
+    if not results and not unknown and not steps:
         return
     told = from_json(version.event)
     by = {"timestamp": kept["at"], "user": kept["user"], "origin": told["origin"]}
@@ -118,10 +119,12 @@ def _of_change(version: Version) -> Iterator[LogEntry]:
         yield LogEntry(
             operation_id=number, category=category, message=ignored_sentence(unknown), **by
         )
-    if results:
+    if results or steps:
         yield LogEntry(
             operation_id=_STARTED, category="Workflow", message="The workflow was started", **by
         )
+        for sentence in steps:
+            yield LogEntry(operation_id=_STEP, category="WorkflowStep", message=sentence, **by)
         is_aborted = kept.get("isAborted", False)
         end = "was aborted" if is_aborted else "was completed"
         yield LogEntry(
@@ -135,3 +138,4 @@ def _of_change(version: Version) -> Iterator[LogEntry]:
 
 _STARTED: Final = 111100
 _COMPLETED: Final = 111102
+_STEP: Final = 111103

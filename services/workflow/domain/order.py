@@ -109,6 +109,8 @@ class Run(Part):
     """The order as it was last announced, compressed; only where a later run waits."""
     shape: str | None = None
     """Of the answer (contracts.messages.replies), where that is no workflow execution result."""
+    told: tuple[str, ...] | None = None
+    """What the log tells of each step, where UseVerboseLogging wants that (S2)."""
     asking: Asking | None = None
     """Only where it waits for the order validator: it has no steps then, and nothing to abort."""
     user: str
@@ -241,6 +243,8 @@ class VersionDocument(Document):
     is_aborted: bool = False
     results: tuple[StepResult, ...] = ()
     ignored_fields: tuple[str, ...] | None = None
+    told: tuple[str, ...] | None = None
+    """A sentence for each step, where UseVerboseLogging wants them."""
     user: str
     event: bytes
     """As it left the house, the order in it."""

@@ -23,12 +23,16 @@ class Planned:
         group = self.group
         return self.step.run_after_order_is_saved or bool(group and group.run_after_order_is_saved)
 
-    def applies(self, order: Order, run: Run) -> bool:
-        """Say whether it runs for this order as the earlier steps have left it."""
-        return all(
-            one.active and _in_scope(one, order, run) and _conditions_hold(one, run)
-            for one in ((self.group, self.step) if self.group else (self.step,))
-        )
+    def why_not(self, order: Order, run: Run) -> str | None:
+        """Say why it does not run for the order as the earlier steps left it; None: it does."""
+        for one in (self.group, self.step) if self.group else (self.step,):
+            if not one.active:
+                return "it is not active"
+            if not _in_scope(one, order, run):
+                return "the order is not in its scope"
+            if not _conditions_hold(one, run):
+                return "the earlier results are not those it asks for"
+        return None
 
     def stops(self, status: StepStatus) -> bool:
         """Say whether this outcome ends the run (domain 3 no. 20); a group speaks for its steps."""

@@ -89,6 +89,7 @@ def go_on(
     reason = "; ".join(one.reason for one in answers if one.reason) or None
     stop = planned.stops(status)
     run = _with_result(run, planned.step, status, reason, stop=stop)
+    run = _telling(run, planned.step, _ended(status, now - run.since), configuration)
     changes: dict[str, object] = {"position": run.position + 1, "waiting_for": None, "due": 1}
     if status is StepStatus.ERROR and run.undo and run.undo[-1].is_void_on_error(run.position):
         changes["undo"] = run.undo[:-1]
@@ -125,6 +126,7 @@ def time_out(
     )
     order = _reported(document, run, configuration)
     known = document.model_copy(update={"order": order})
+    run = _telling(run, step, _ended(StepStatus.ERROR, now - run.since), configuration)
     taken_back = run.undo and run.undo[-1].position == run.position
     if not taken_back:
         # Whoever answers late may still have moved money or goods, and the order must say so.
@@ -173,7 +175,8 @@ def _advance(  # noqa: PLR0913 - where the run stands
     position = run.position
     for planned in steps[position - run.begins :]:
         step = planned.step
-        if planned.after_saving or not planned.applies(order, run):
+        if (passed_over := _passed_over(planned, order, run)) is not None:
+            run = _telling(run, step, passed_over, configuration)
             position += 1
             continue
         run = run.model_copy(update={"position": position})
@@ -199,6 +202,7 @@ def _advance(  # noqa: PLR0913 - where the run stands
             order = outcome.order
         stop = planned.stops(outcome.status)
         run = _with_result(run, step, outcome.status, outcome.reason, stop=stop)
+        run = _telling(run, step, _ended(outcome.status, timedelta(0)), configuration)
         if outcome.next_status is not None:
             run = run.model_copy(update={"next_status": outcome.next_status})
         if stop:
@@ -284,7 +288,7 @@ def _save(
     """
     messages: list[Message] = []
     for position, planned in enumerate(steps, run.begins):
-        if not planned.after_saving or not planned.applies(order, run):
+        if not planned.after_saving or planned.why_not(order, run) is not None:
             continue
         later = run.model_copy(update={"id": after_saving(run.id), "position": position})
         outcome = act(Context(order, later, planned.step, now, configuration, after_saving=True))
@@ -327,6 +331,25 @@ def _abort(
     order = settle(order, pricing(order, configuration))
     ended = document.model_copy(update={"order": order, "run": None})
     return Progress(ended, messages, ended=run, aborted=True)
+
+
+def _passed_over(planned: Planned, order: Order, run: Run) -> str | None:
+    """Return what is told of a step that is not to run now; None of one that is."""
+    if planned.after_saving:
+        return "left until the order is saved"
+    why_not = planned.why_not(order, run)
+    return f"left out, since {why_not}" if why_not is not None else None
+
+
+def _telling(run: Run, step: WorkflowStep, what: str, configuration: Configuration) -> Run:
+    """Let the log tell of a step, if it is to tell of each (LOG, UseVerboseLogging)."""
+    if not configuration.order_settings.use_verbose_logging:
+        return run
+    return run.model_copy(update={"told": (*(run.told or ()), f"{step.name}: {what}")})
+
+
+def _ended(status: StepStatus, after: timedelta) -> str:
+    return f"{status} after {after // timedelta(milliseconds=1)} ms"
 
 
 def _with_errors(order: Order, run: Run, now: datetime) -> Order:

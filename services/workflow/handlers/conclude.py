@@ -164,6 +164,7 @@ def _tell(one: Told, link: Link, progress: Progress, run: Run, uow: UnitOfWork) 
             is_aborted=progress.aborted,
             results=run.results,
             ignored_fields=run.ignored_fields,
+            told=run.told,
             user=run.user,
             event=packed(whole, link.base),
             order_at=len(whole) - len(one.order) - 1,

@@ -377,6 +377,34 @@ class TestRun:
             ("ChangeStatus", "Error", "New", "the step has no property ToStatus")
         ]
 
+    @pytest.mark.parametrize("verbose", [True, False])
+    def test_tells_of_each_step_if_the_log_is_to_be_verbose(self, verbose: bool) -> None:
+        elsewhere = WorkflowStep(name="CompleteShipment", enabled_for_markets=("SWE",))
+        unlucky = WorkflowStep.model_validate(
+            {"name": "SetCompletedDate", "workflowStepConditions": [{"type": "Error"}]}
+        )
+        steps = [WorkflowStep(name="IncreaseReservedInventory"), elsewhere, unlucky]
+        settings = DEFAULT.order_settings.model_copy(update={"use_verbose_logging": verbose})
+        configuration = one_status(*steps, WorkflowStep(name="Dance"))
+        configuration = configuration.model_copy(update={"order_settings": settings})
+        waiting = placed(the_reference_order(), configuration)
+
+        done = finish_step(
+            waiting.document,
+            an_answer(waiting, StepStatus.WARNING),
+            now=NOW + timedelta(milliseconds=40),
+            configuration=configuration,
+        )
+
+        assert done.ended is not None
+        sentences = (
+            "IncreaseReservedInventory: Warning after 40 ms",
+            "CompleteShipment: left out, since the order is not in its scope",
+            "SetCompletedDate: left out, since the earlier results are not those it asks for",
+            "Dance: Warning after 0 ms",
+        )
+        assert done.ended.told == (sentences if verbose else None)
+
     def test_hands_the_properties_of_the_status_to_its_steps(self) -> None:
         own = [{"key": "WarehouseCode", "value": "WH1"}]
         steps = [
