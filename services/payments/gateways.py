@@ -79,8 +79,7 @@ class Providers:
 
     async def carry_out(self, call: ProviderCall, attempt: Attempt) -> Outcome:
         """Make one attempt, and say what is known after it."""
-        of_order = await self._ledger.of_order(call.order_id)
-        operation = next(one for one in of_order if one.id == call.operation_id)
+        operation, of_order = await self._ledger.around(call.operation_id, call.order_id)
         repeated = attempt.number > 1 or attempt.taken_over
         told = instruct(operation, of_order)
         if not isinstance(told, Instruction):
@@ -111,7 +110,7 @@ class Providers:
         self, connector: Connector, operation: Operation, told: Instruction, attempt: Attempt
     ) -> Outcome:
         request = OperationRequest(
-            order_id=operation.order_id,
+            order_id=operation.asked_for,
             payment_id=operation.payment_id,
             transaction_id=told.transaction_id,
             amount=told.amount,

@@ -21,6 +21,7 @@ from services.payments.domain.operation import (
     ProviderCall,
     begin,
     calls,
+    forgotten,
     give_back_id,
 )
 from services.payments.domain.outcome import Outcome, Unknown, answer_at_once, settle
@@ -55,7 +56,7 @@ def credit_payment(command: CreditPayment, uow: UnitOfWork) -> None:
 
 def forget_order(command: ForgetOrder, uow: UnitOfWork) -> None:
     """Keep what was done with the order's money under another name than the order's."""
-    name = f"{command.order_id}/{uow.envelope.id}"
+    name = forgotten(command.order_id, uow.envelope.id)
     uow.patch_all(Operation, {"orderId": command.order_id}, {"$set": {"orderId": name}})
 
 

@@ -59,6 +59,11 @@ class Operation(Document):
     step: int | None = None
 
     @property
+    def asked_for(self) -> str:
+        """The order's id as providers were told it, also after the order was forgotten."""
+        return self.order_id.partition("/")[0]
+
+    @property
     def siblings(self) -> tuple[str, ...]:
         """The ids of all operations of the command, its own included."""
         return tuple(_operation_id(self.command, position) for position in range(self.count))
@@ -66,6 +71,14 @@ class Operation(Document):
 
 def _operation_id(command: UUID, position: int) -> str:
     return str(derived(command, f"operation/{position}"))
+
+
+def forgotten(order_id: str, cause: UUID) -> str:
+    """Return the name under which the books know an order that was deleted for good.
+
+    No order has it as its id, which is free again: there is a slash in it.
+    """
+    return f"{order_id}/{cause}"
 
 
 def give_back_id(order_id: str, payment_id: str) -> str:

@@ -10,6 +10,7 @@ from contracts.messages.payments import (
     AuthorizePayment,
     CapturePayment,
     CreditPayment,
+    ForgetOrder,
     PaymentCommand,
     PaymentOperation,
     VoidPayment,
@@ -349,4 +350,46 @@ class TestAnUnknownOutcome:
 
         assert voids_before == 0
         assert provider.total("void", order_id=order_id) == 100
+        assert provider.faults == []
+
+
+class TestAnOrderThatIsDeletedForGood:
+    async def test_holds_no_money_any_more(
+        self, wire: Wire, mongo: Database, clock: MovableClock, provider: Provider
+    ) -> None:
+        order_id = an_order()
+        await carried_out(wire, AuthorizePayment, order_id, asked())
+        provider.behave("fail_before", times=1, only="void")
+
+        await wire.send(VoidPayment(order_id=order_id, operations=(asked(),)), times=2)
+        await until(lambda: provider.received["void"])
+        await wire.send(ForgetOrder(order_id=order_id), times=2)
+        await until_ended(mongo, order_id, 0)
+        clock.advance(timedelta(seconds=2))
+        await until(lambda: provider.done("void", order_id=order_id), within=30)
+
+        assert provider.held(order_id) == 0
+        assert provider.total("void", order_id=order_id) == 100
+        assert provider.faults == []
+
+    async def test_gets_back_what_turns_out_to_have_been_held(
+        self, wire: Wire, mongo: Database, clock: MovableClock, provider: Provider
+    ) -> None:
+        order_id, run_id = an_order(), uuid4().hex
+        provider.behave("die_after", times=1)
+        await wire.send(
+            AuthorizePayment(order_id=order_id, run_id=run_id, step=1, operations=(asked(),))
+        )
+        await until_attempted(mongo, order_id, 1)
+        provider.behave("fail_before", only="operation")
+        for attempt in (2, 3, 4):
+            clock.advance(timedelta(seconds=16))
+            await until_attempted(mongo, order_id, attempt)
+        await wire.send(ForgetOrder(order_id=order_id))
+
+        provider.behave("normal")
+        clock.advance(timedelta(seconds=31))
+        await until(lambda: provider.done("void", order_id=order_id), within=30)
+
+        assert provider.held(order_id) == 0
         assert provider.faults == []
