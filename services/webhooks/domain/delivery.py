@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import from_json, to_json
 
 from contracts.message import Envelope, derived
+from contracts.messages.orders import OrderDeleted
 from services.chassis.document import Document
 from services.chassis.outcomes import Unconcerned
 from services.webhooks.domain.endpoint import Heard, WebhookEndpoint, wants
@@ -58,7 +59,8 @@ class WebhookDelivery(Document):
     next_attempt: datetime | None = None
     attempts: tuple[RecordedAttempt, ...] = ()
     event: bytes | None = None
-    """What happened to stock, for which there is no history as there is for orders."""
+    """What happened, where no history of an order has it: to stock, or that an order was deleted,
+    which may have been for good."""
     missed: int | None = None
     """Set while the endpoint has missed it: the `generation` in which it did."""
 
@@ -194,7 +196,7 @@ def _deliveries(
                 state="pending" if missed is None else "skipped",
                 created=now,
                 occurred=occurred,
-                event=envelope.data if event.order_id is None else None,
+                event=envelope.data if _is_kept_nowhere(event, envelope.type) else None,
                 missed=missed,
             ),
             request=DeliverWebhook(
@@ -207,6 +209,11 @@ def _deliveries(
             body=body(event, envelope, previous=previous, thin=thin) if missed is None else None,
             lane=lane_of(endpoint, event.subject, id_),
         )
+
+
+def _is_kept_nowhere(event: Heard, type_: str) -> bool:
+    """Say whether the event may be found in no order's history when it is to be sent again."""
+    return event.order_id is None or type_ == OrderDeleted.type
 
 
 def lane_of(endpoint: WebhookEndpoint, subject: str, delivery_id: str) -> str:

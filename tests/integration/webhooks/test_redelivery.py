@@ -4,10 +4,12 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from contracts.messages.orders import OrderDeleted
 from contracts.messages.webhooks import (
     DisableWebhookEndpoint,
     EnableWebhookEndpoint,
     Ended,
+    ForgetDeliveries,
     RedeliverDelivery,
     RedeliverEvents,
     Span,
@@ -85,6 +87,24 @@ class TestEnabling:
         for order_id in orders:
             await shop.until_taken(order_id, [1, 2, 3, 4], within=60)
         assert len({got.id for got in shop.hook.got}) == 240
+
+    async def test_tells_of_an_order_that_was_deleted_for_good_meanwhile(
+        self, open_shop: Open, wire: Wire
+    ) -> None:
+        shop = await open_shop()
+        order_id = shop.an_order()
+        await shop.happens(order_id, 1)
+        await shop.until_taken(order_id, [1])
+        await answer_to(wire, DisableWebhookEndpoint(**shop.own))
+        await missed(shop, await shop.happens(order_id, 2))
+        await wire.send(ForgetDeliveries(order_id=order_id, last_sequence=2))
+        await shop.mongo["order_versions"].delete_many({"orderId": order_id})
+        await missed(shop, await shop.hears(order_id, 3, kind=OrderDeleted))
+
+        await answer_to(wire, EnableWebhookEndpoint(**shop.own))
+
+        await shop.until_taken(order_id, [1, 3])
+        assert shop.hook.of(order_id)[-1].json["type"] == "order.deleted"
 
     async def test_gives_up_what_was_missed_where_that_is_wanted(
         self, open_shop: Open, wire: Wire
