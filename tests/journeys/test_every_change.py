@@ -8,6 +8,7 @@ from services.api.entrypoints.documentation.examples import example_of
 from tests.harness import until
 from tests.integration.api.calling import Answer, Caller, keep_client
 from tests.journeys.test_payments import hurried
+from tests.journeys.test_requests import the_operation
 from tests.journeys.world import CARD, Json, World, an_order, with_provider
 
 LINE: Final = "/api/Orders/{orderId}/OrderLines"
@@ -39,8 +40,14 @@ def about(body: Json, order_id: str) -> Json:
     return body
 
 
-async def change(
-    caller: Caller, method: str, path: str, order_id: str, *, match: str = "*"
+async def change(  # noqa: PLR0913 - a request has this many parts
+    caller: Caller,
+    method: str,
+    path: str,
+    order_id: str,
+    *,
+    match: str = "*",
+    **preferences: str,
 ) -> Answer:
     body = example_of(method, path)
     if path.endswith("PatchLineItemIds"):
@@ -52,7 +59,7 @@ async def change(
         body = [{**line, "lineItemId": f"8{at}"} for at, line in enumerate(body)]
     elif path.endswith(("PatchUpdateOrderLines", "AddOrderLineProperties")):
         body = [{"lineItemId": "1", "properties": [{"key": "k", "value": "v"}]}]
-    target, headers = path.format(orderId=order_id), {"if-match": match}
+    target, headers = path.format(orderId=order_id), {"if-match": match, **preferences}
     return await caller(method, target, about(body, order_id), headers=headers)
 
 
@@ -107,6 +114,21 @@ class TestEveryChange:
         assert {way: (one.status, one.problem) for way, one in said.items()} == dict.fromkeys(
             CHANGES, (412, "precondition-failed")
         )
+
+    async def test_that_nobody_waits_for_ends_as_an_operation(self, world: World) -> None:
+        orders = await asyncio.gather(*(world.placed(an_order()) for _ in CHANGES))
+
+        promised = [
+            await change(world.shop, *one, order["id"], prefer="respond-async")
+            for one, order in zip(CHANGES, orders, strict=True)
+        ]
+        ended = {}
+        for one, answer in zip(CHANGES, promised, strict=True):
+            operation = await the_operation(world, answer)
+            ended[one] = (operation.json["state"], operation.json["statusCode"])
+
+        assert {answer.status for answer in promised} == {202}
+        assert ended == dict.fromkeys(CHANGES, ("succeeded", 200))
 
     async def test_of_an_order_whose_run_waits_is_409_and_says_when_to_come_back(
         self, world: World

@@ -151,4 +151,4 @@ def _execution(order: bytes, found: Bson) -> bytes:
 
 def answer_of(result: Result) -> object:
     """Return the body of a success as a JSON value; None where there is none."""
-    return None if result.body is None else from_json(result.body)
+    return from_json(result.body) if result.body else None
