@@ -71,6 +71,9 @@ class VoidPayment(PaymentCommand):
 
     type: ClassVar[str] = "payments.void_payment"
 
+    aborted_run: str | None = None
+    """The run whose own holds these are, some of which may have been given up already."""
+
 
 class CreditPayment(PaymentCommand):
     """Give captured money back, and never more than was captured."""

@@ -72,12 +72,10 @@ def _given_back(command: VoidPayment, uow: UnitOfWork) -> set[str]:
 
 def give_backs(command: VoidPayment) -> list[tuple[type[Operation], str]]:
     """Return the voids that an aborted run asks for and that may have happened already."""
-    if command.run_id is not None:
+    run = command.aborted_run
+    if run is None:
         return []
-    return [
-        (Operation, give_back_id(command.order_id, asked.payment_id))
-        for asked in command.operations
-    ]
+    return [(Operation, give_back_id(run, asked.payment_id)) for asked in command.operations]
 
 
 def _keep(operations: Sequence[Operation], uow: UnitOfWork) -> None:

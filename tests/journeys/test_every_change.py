@@ -40,7 +40,7 @@ def about(body: Json, order_id: str) -> Json:
     return body
 
 
-async def change(  # noqa: PLR0913 - a request has this many parts
+async def change(
     caller: Caller,
     method: str,
     path: str,

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from pydantic import BaseModel, ConfigDict
 
 from contracts.message import derived
-from contracts.messages.payments import PaymentCommand, PaymentOperation
+from contracts.messages.payments import PaymentCommand, PaymentOperation, VoidPayment
 from services.chassis.document import Document
 
 Kind = Literal["authorize", "capture", "void", "credit"]
@@ -81,13 +81,13 @@ def forgotten(order_id: str, cause: UUID) -> str:
     return f"{order_id}/{cause}"
 
 
-def give_back_id(order_id: str, payment_id: str) -> str:
+def give_back_id(run_id: str, payment_id: str) -> str:
     """Return the id of the recorded void that takes a failed run's hold back.
 
     A failed step takes its holds back here, an aborted run asks for it too: one id for both, so
     that the money is given back once.
     """
-    return str(uuid5(_GIVEN_BACK, f"{order_id}/{payment_id}"))
+    return str(uuid5(_GIVEN_BACK, f"{run_id}/{payment_id}"))
 
 
 class ProviderCall(BaseModel):
@@ -135,10 +135,10 @@ def _begun(  # noqa: PLR0913 - one operation has this many sides
     now: datetime,
 ) -> Operation:
     recorded = asked.connector_id is None
-    undo = recorded and kind == "void" and command.run_id is None
+    aborted = command.aborted_run if isinstance(command, VoidPayment) else None
     return Operation(
-        id=give_back_id(command.order_id, asked.payment_id)
-        if undo
+        id=give_back_id(aborted, asked.payment_id)
+        if recorded and aborted is not None
         else _operation_id(cause, position),
         order_id=command.order_id,
         payment_id=asked.payment_id,
@@ -169,8 +169,8 @@ def undoing(operation: Operation, *, cause: UUID, now: datetime) -> Operation | 
         return None
     recorded = operation.connector is None
     return Operation(
-        id=give_back_id(operation.order_id, operation.payment_id)
-        if recorded and kind == "void"
+        id=give_back_id(operation.run_id, operation.payment_id)
+        if recorded and kind == "void" and operation.run_id is not None
         else str(derived(cause, f"undo/{operation.id}")),
         order_id=operation.order_id,
         payment_id=operation.payment_id,
@@ -200,9 +200,9 @@ def calls(operations: Sequence[Operation]) -> list[ProviderCall]:
             connector=operation.connector,
             siblings=operation.siblings if operation.run_id is not None else (operation.id,),
             given_back=tuple(
-                give_back_id(one.order_id, one.payment_id)
+                give_back_id(one.run_id, one.payment_id)
                 for one in operations
-                if one.connector is None
+                if one.connector is None and one.run_id is not None
             ),
         )
         for operation in operations

@@ -325,7 +325,7 @@ def _abort(
     for undo in reversed(run.undo):
         step = step_named(undo.step)
         if step is not None and step.undo is not None:
-            messages += step.undo(order, undo.payment_ids, run.shipment, configuration)
+            messages += step.undo(order, undo.payment_ids, run, configuration)
             order = undone(order, undo, run.shipment, now)
     order = _with_errors(order, run, now)
     order = settle(order, pricing(order, configuration))

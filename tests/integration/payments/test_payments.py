@@ -63,7 +63,7 @@ async def the_answer(wire: Wire, run_id: str, *, within: float = 20.0) -> StepFi
     return StepFinished.model_validate_json(answers[0].data)
 
 
-async def the_operations(mongo: Database, order_id: str) -> list[Bson]:
+async def the_operations(mongo: Database, order_id: str | Bson) -> list[Bson]:
     found = mongo["payment_operations"].find({"orderId": order_id})
     return await found.sort("created", 1).to_list(None)
 
@@ -77,7 +77,7 @@ async def until_attempted(mongo: Database, order_id: str, times: int) -> None:
     await until(condition)
 
 
-async def until_ended(mongo: Database, order_id: str, count: int) -> None:
+async def until_ended(mongo: Database, order_id: str | Bson, count: int) -> None:
     async def ended() -> bool:
         found = await the_operations(mongo, order_id)
         return len(found) == count and all("completed" in one for one in found)
@@ -120,6 +120,49 @@ class TestAPaymentWithoutConnector:
         (operation,) = await the_operations(mongo, order_id)
         assert (operation["state"], operation["amount"]) == ("succeeded", Decimal(100))
         assert not provider.received
+
+    async def test_is_given_back_to_each_order_that_had_the_id(
+        self, wire: Wire, mongo: Database
+    ) -> None:
+        order_id, recorded = an_order(), asked(connector_id=None)
+        all_of_them = {"$gt": f"{order_id}/", "$lt": f"{order_id}0"}
+
+        for count in (2, 4):
+            await carried_out(wire, AuthorizePayment, order_id, recorded)
+            await wire.send(VoidPayment(order_id=order_id, operations=(recorded,)), times=2)
+            await wire.send(ForgetOrder(order_id=order_id), times=2)
+            await until_ended(mongo, all_of_them, count)
+
+        kinds = [one["kind"] for one in await the_operations(mongo, all_of_them)]
+        assert sorted(kinds) == ["authorize", "authorize", "void", "void"]
+
+    async def test_is_given_back_once_for_each_run_that_was_aborted(
+        self, wire: Wire, mongo: Database, provider: Provider
+    ) -> None:
+        order_id = an_order()
+        recorded, card = asked(connector_id=None), asked(payment_id="P2")
+        provider.behave("decline", only="authorize")
+
+        for run in ("first", "second"):
+            run_id = f"{run}-{order_id}"
+            await wire.send(
+                AuthorizePayment(
+                    order_id=order_id, run_id=run_id, step=1, operations=(recorded, card)
+                )
+            )
+            await the_answer(wire, run_id)
+            undo = VoidPayment(order_id=order_id, operations=(recorded,), aborted_run=run_id)
+            await wire.send(undo, times=2)
+        await wire.send(ForgetOrder(order_id=order_id))
+        await until_ended(mongo, order_id, 0)
+
+        forgotten = {"$gt": f"{order_id}/", "$lt": f"{order_id}0"}
+        recorded_kinds = [
+            one["kind"]
+            for one in await the_operations(mongo, forgotten)
+            if one["paymentId"] == "P1"
+        ]
+        assert sorted(recorded_kinds) == ["authorize", "authorize", "void", "void"]
 
 
 class TestAPaymentWithAProvider:

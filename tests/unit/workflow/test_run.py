@@ -267,6 +267,10 @@ class TestRun:
 
         assert aborted.aborted
         assert kinds(aborted.messages) == [VoidPayment, ReleaseStock]
+        assert authorizing.document.run is not None
+        void = aborted.messages[0]
+        assert isinstance(void, VoidPayment)
+        assert (void.run_id, void.aborted_run) == (None, authorizing.document.run.id)
         order = aborted.document.order
         assert order.status == "New"
         assert [error.message for error in order.errors or ()] == ["card declined"]

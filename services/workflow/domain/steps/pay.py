@@ -16,6 +16,7 @@ from contracts.messages.payments import (
 from contracts.order import Order
 from contracts.payment import Payment
 from contracts.settings import Configuration, UnknownConnector
+from services.workflow.domain.order import Run
 from services.workflow.domain.steps.step import ZERO, Asked, Context, Finished
 
 COUNTED: Final = frozenset({"Processed", "Paid", "Approved"})
@@ -197,7 +198,7 @@ def _is_cancelled(context: Context) -> bool:
 
 
 def give_back(
-    order: Order, payment_ids: Sequence[str], _shipment: int | None, configuration: Configuration
+    order: Order, payment_ids: Sequence[str], run: Run | None, configuration: Configuration
 ) -> Sequence[Message]:
     """Void the authorizations that this run asked for, whatever became of them."""
     operations = tuple(
@@ -207,7 +208,9 @@ def give_back(
         and payment.transaction_type in {"Authorization", "AwaitingAuthorization"}
         and payment.status != "Failed"
     )
-    return [VoidPayment(order_id=order.id, operations=operations)] if operations else []
+    aborted = None if run is None else run.id
+    command = VoidPayment(order_id=order.id, operations=operations, aborted_run=aborted)
+    return [command] if operations else []
 
 
 def _undoing(order: Order, payment: Payment, configuration: Configuration) -> PaymentOperation:

@@ -63,8 +63,8 @@ class Asked:
 
 
 Act = Callable[[Context], Finished | Asked]
-TakeBack = Callable[[Order, Sequence[str], int | None, Configuration], Sequence[Message]]
-"""The order, payments, the place of the one shipment that the run is about, the settings."""
+TakeBack = Callable[[Order, Sequence[str], Run | None, Configuration], Sequence[Message]]
+"""The order, payments, the run that is aborted (none: the order goes for good), the settings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from contracts.order import Order
 from contracts.order_line import OrderLine
 from contracts.settings import Configuration
 from contracts.shipment import Shipment
+from services.workflow.domain.order import Run
 from services.workflow.domain.steps.step import ZERO, Asked, Context, Finished
 
 RELEASED: Final = "Released"
@@ -75,13 +76,13 @@ def reserve(context: Context) -> Finished | Asked:
 
 
 def unreserve(
-    order: Order, _payments: Sequence[str], shipment: int | None, _: Configuration
+    order: Order, _payments: Sequence[str], run: Run | None, _: Configuration
 ) -> Sequence[Message]:
     """Give back what `reserve` held."""
-    if shipment is None:
+    if run is None or run.shipment is None:
         return [ReleaseStock(order_id=order.id)]
     shipments = (order.order_form.shipments if order.order_form else None) or ()
-    return [ReleaseUnits(order_id=order.id, lines=_nothing_kept(shipments[shipment]))]
+    return [ReleaseUnits(order_id=order.id, lines=_nothing_kept(shipments[run.shipment]))]
 
 
 def release(context: Context) -> Finished | Asked:
