@@ -83,6 +83,19 @@ class Removal:
     is_one: Callable[[Any], bool]  # Any: a document of this kind
 
 
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Documents of a kind that change, whether read or not: those that the query finds.
+
+    `rewritten` does the same to a document that the batch has in hand, or returns it as it is.
+    """
+
+    kind: type[Document]
+    query: Bson
+    update: Bson
+    rewritten: Callable[[Any], Any]  # Any: a document of this kind
+
+
 @dataclass
 class Batch:
     """Everything one transaction will write, and what leaves after it."""
@@ -93,8 +106,9 @@ class Batch:
     current: dict[Key, Document | None] = field(default_factory=dict)
     causes: dict[Key, Envelope] = field(default_factory=dict)
     id: UUID = field(default_factory=new_id)
-    patches: list[tuple[str, UpdateOne | UpdateMany]] = field(default_factory=list)
+    patches: list[tuple[str, UpdateOne]] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)
+    rewrites: list[Rewrite] = field(default_factory=list)
     outgoing: list[Envelope] = field(default_factory=list)
     replies: list[Envelope] = field(default_factory=list)
     short_replies: list[Envelope] = field(default_factory=list)
@@ -144,6 +158,15 @@ class Batch:
                     known[key] = None
         self.everything.pop(removal.kind, None)
         self.removals.append(removal)
+
+    def rewrite(self, rewrite: Rewrite) -> None:
+        """Change the documents in hand, as those in MongoDB are changed before any write."""
+        for known in (self.originals, self.current):
+            for key, document in known.items():
+                if key[0] is rewrite.kind and document is not None:
+                    known[key] = rewrite.rewritten(document)
+        self.everything.pop(rewrite.kind, None)
+        self.rewrites.append(rewrite)
 
     def announce(self) -> None:
         """Add the events that changed documents announce about themselves.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic.alias_generators import to_camel
-from pymongo import DeleteOne, InsertOne, UpdateMany, UpdateOne
+from pymongo import DeleteOne, InsertOne, UpdateOne
 
 from services.chassis import inbox
 from services.chassis.batch import Batch, Call, Everything, Key, Lease, Overtaken
@@ -113,19 +113,18 @@ class Store:
         self, batch: Batch, writes: Writes, database: InTransaction, session: Session
     ) -> None:
         # First of all: what is saved after a removal stays, and what was saved before is not
-        # written in the first place.
+        # written in the first place. The same goes for what is rewritten.
         for removal in batch.removals:
             database[removal.kind.collection].delete_many(removal.query, session=session)
+        for one in batch.rewrites:
+            database[one.kind.collection].update_many(one.query, one.update, session=session)
         for name, (operations, expected) in writes.items():
             # In order: a second command in a transaction that the first one has aborted would hide
             # why, and the driver would try the whole again and again.
             result = database[name].bulk_write(operations, ordered=True, session=session)
             if result.matched_count + result.deleted_count < expected:
                 raise Overtaken(name)
-        patches: dict[str, list[UpdateOne | UpdateMany]] = {}
-        for name, update in batch.patches:
-            patches.setdefault(name, []).append(update)
-        for name, updates in patches.items():
+        for name, updates in _patches(batch).items():
             database[name].bulk_write(updates, ordered=True, session=session)
         if batch.settled:
             database[f"{self._service}_inbox"].bulk_write(
@@ -152,6 +151,10 @@ class Store:
             for key, known in list(self._at_hand.items()):
                 if key[0] is removal.kind and removal.is_one(known):
                     del self._at_hand[key]
+        for rewrite in batch.rewrites:
+            for key, known in self._at_hand.items():
+                if key[0] is rewrite.kind:
+                    self._at_hand[key] = rewrite.rewritten(known)
         for key, after in batch.current.items():
             if after is None or not after.at_hand:
                 self._at_hand.pop(key, None)
@@ -161,6 +164,13 @@ class Store:
             self._at_hand[key] = after.model_copy(update={"revision": revision})
         while len(self._at_hand) > MOST_AT_HAND:
             self._at_hand.pop(next(iter(self._at_hand)))
+
+
+def _patches(batch: Batch) -> Mapping[str, Sequence[UpdateOne]]:
+    patches: dict[str, list[UpdateOne]] = {}
+    for name, update in batch.patches:
+        patches.setdefault(name, []).append(update)
+    return patches
 
 
 def _call_document(call: Call, lease: Lease) -> Bson:

@@ -11,14 +11,14 @@ from typing import Generic
 from uuid import UUID
 
 from pydantic import BaseModel
-from pymongo import UpdateMany, UpdateOne
+from pymongo import UpdateOne
 
 from contracts.message import AnyMessage, Envelope, Message, derived
 from contracts.messages.replies import REPLIES, Reply
 from contracts.problems import Problem
 from contracts.settings import Configuration
 from services.chassis import inbox
-from services.chassis.batch import MAX_DATA, Batch, Call, Key, Loads, Removal, fitting
+from services.chassis.batch import MAX_DATA, Batch, Call, Key, Loads, Removal, Rewrite, fitting
 from services.chassis.document import AnyDocument, Document
 from services.chassis.inbox import Outcome
 from services.chassis.mongo import Bson
@@ -117,12 +117,19 @@ class UnitOfWork:
         """Apply a MongoDB update to a document without reading it. No revision guards it."""
         self.staged_batch.patches.append((kind.collection, UpdateOne({"_id": id_}, update)))
 
-    def patch_all(self, kind: type[Document], query: Bson, update: Bson) -> None:
-        """Apply a MongoDB update to every document that the query finds, as `patch` does.
+    def rewrite_all(
+        self,
+        kind: type[AnyDocument],
+        query: Bson,
+        update: Bson,
+        rewritten: Callable[[AnyDocument], AnyDocument],
+    ) -> None:
+        """Apply a MongoDB update to every document that the query finds, without reading them.
 
-        What this batch saves of the kind is among them, where the query finds it then.
+        `rewritten` does the same to a document that earlier messages of the batch have saved, and
+        leaves others alone. What is saved afterwards stays as it is saved.
         """
-        self.staged_batch.patches.append((kind.collection, UpdateMany(query, update)))
+        self.staged_batch.rewrites.append(Rewrite(kind, query, update, rewritten))
 
     def send(
         self, *messages: Message, not_before: datetime | None = None, anew: bool = False
@@ -263,6 +270,8 @@ class UnitOfWork:
         batch, staged = self._batch, self.staged_batch
         for removal in staged.removals:
             batch.remove(removal)
+        for rewrite in staged.rewrites:
+            batch.rewrite(rewrite)
         batch.current.update(self._staged)
         batch.causes.update(dict.fromkeys(self._staged, self.envelope))
         if batch.everything:

@@ -57,7 +57,13 @@ def credit_payment(command: CreditPayment, uow: UnitOfWork) -> None:
 def forget_order(command: ForgetOrder, uow: UnitOfWork) -> None:
     """Keep what was done with the order's money under another name than the order's."""
     name = forgotten(command.order_id, uow.envelope.id)
-    uow.patch_all(Operation, {"orderId": command.order_id}, {"$set": {"orderId": name}})
+
+    def renamed(one: Operation) -> Operation:
+        own = one.order_id == command.order_id
+        return one.model_copy(update={"order_id": name}) if own else one
+
+    old = {"orderId": command.order_id}
+    uow.rewrite_all(Operation, old, {"$set": {"orderId": name}}, renamed)
 
 
 def _carry_out(kind: Kind, command: PaymentCommand, uow: UnitOfWork) -> None:

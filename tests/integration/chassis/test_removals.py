@@ -1,4 +1,4 @@
-"""Documents that go all at once, without having been read."""
+"""Documents that go, or change, all at once, without having been read."""
 
 from typing import ClassVar
 
@@ -14,13 +14,12 @@ from tests.toy import Add, Counter
 
 
 class Wipe(Message):
-    """Forget all counters whose names begin so, and mark another."""
+    """Forget all counters whose names begin so."""
 
     type: ClassVar[str] = "toy.wipe"
     topic: ClassVar[str] = toy.COMMANDS
 
     counter: str
-    marked: str
 
     @property
     def key(self) -> str:
@@ -30,17 +29,38 @@ class Wipe(Message):
 def wipe(command: Wipe, uow: UnitOfWork) -> None:
     name = command.counter
     uow.delete_all(Counter, {"_id": {"$regex": f"^{name}"}}, lambda one: one.id.startswith(name))
-    uow.patch_all(Counter, {"_id": command.marked}, {"$set": {"total": 1000}})
+
+
+class Reset(Message):
+    """Let all counters whose names begin so begin at 1000."""
+
+    type: ClassVar[str] = "toy.reset"
+    topic: ClassVar[str] = toy.COMMANDS
+
+    counter: str
+
+    @property
+    def key(self) -> str:
+        return self.counter
+
+
+def reset(command: Reset, uow: UnitOfWork) -> None:
+    name = command.counter
+
+    def anew(one: Counter) -> Counter:
+        return one.model_copy(update={"total": 1000}) if one.id.startswith(name) else one
+
+    uow.rewrite_all(Counter, {"_id": {"$regex": f"^{name}"}}, {"$set": {"total": 1000}}, anew)
 
 
 def service(settings: ChassisSettings) -> Service:
-    """Return the toy with a way to wipe."""
+    """Return the toy with a way to wipe, and one to reset."""
     return Service(
         name="toy",
         settings=settings,
         listens_to=[toy.COMMANDS],
         speaks_on=[toy.EVENTS, "replies"],
-        table={**toy.TABLE, Wipe: Route(Wipe, wipe)},
+        table={**toy.TABLE, Wipe: Route(Wipe, wipe), Reset: Route(Reset, reset)},
         gateways=(),
     )
 
@@ -56,7 +76,7 @@ class TestARemoval:
             await wire.wait_for(toy.EVENTS, lambda event: event.key in {gone, kept}, count=2)
         batch = [
             Add(counter=gone, amount=2),
-            Wipe(counter=gone, marked=kept),
+            Wipe(counter=gone),
             Add(counter=gone, amount=3),
             Add(counter=kept, amount=4),
         ]
@@ -67,6 +87,28 @@ class TestARemoval:
 
         assert await counter(mongo, gone) == [3]
         assert await counter(mongo, kept) == [1, 4]
-        found = await mongo["counters"].find_one({"_id": kept})
-        assert found is not None
-        assert found["total"] == 1000
+
+
+class TestARewrite:
+    async def test_changes_what_was_saved_before_it_and_leaves_what_comes_after(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        stored, fresh, late, *_ = counters_everywhere(settings, 3)  # of one partition
+        async with running(service(settings)):
+            await wire.send(Add(counter=stored, amount=1))
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == stored)
+        batch = [
+            Add(counter=fresh, amount=2),
+            *(Reset(counter=name) for name in (stored, fresh, late)),
+            Add(counter=fresh, amount=3),
+            Add(counter=late, amount=4),
+        ]
+        await wire.producer.send([wire.sealed(message) for message in batch])
+
+        names = {stored, fresh, late}
+        async with running(service(settings)):
+            await wire.wait_for(toy.EVENTS, lambda event: event.key in names, count=4)
+
+        found = await mongo["counters"].find({"_id": {"$in": list(names)}}).to_list(None)
+        totals = {one["_id"]: one["total"] for one in found}
+        assert totals == {stored: 1000, fresh: 1003, late: 4}
