@@ -86,9 +86,9 @@ class Got:
 
     @property
     def subject(self) -> str:
-        """The order or the SKU that it is about."""
+        """The order or the SKU that it is about; of a test, the endpoint."""
         data = self.json["data"]
-        return str(data.get("orderId") or data["sku"])
+        return str(data.get("orderId") or data.get("sku") or data["endpointId"])
 
 
 @dataclass

@@ -18,6 +18,7 @@ from contracts.messages.webhooks import (
     RedeliverDelivery,
     RedeliverEvents,
     RotateWebhookSecret,
+    SendTestEvent,
 )
 from services.chassis.batch import Batch, Everything, Key, Loads
 from services.chassis.calls import Gateway, Limits
@@ -67,6 +68,7 @@ def table(allowed: tuple[Network, ...]) -> Table:
             (EnableWebhookEndpoint, handlers.enable_webhook_endpoint),
             (DisableWebhookEndpoint, handlers.disable_webhook_endpoint),
             (RedeliverEvents, handlers.redeliver_events),
+            (SendTestEvent, handlers.send_test_event),
         ),
         RedeliverDelivery: Route(RedeliverDelivery, handlers.redeliver_delivery, loads=_delivery),
         CatchUp: Route(CatchUp, handlers.catch_up),

@@ -18,6 +18,7 @@ from contracts.messages.webhooks import (
     RedeliverDelivery,
     RedeliverEvents,
     RotateWebhookSecret,
+    SendTestEvent,
 )
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.http import forbidden_literal
@@ -25,7 +26,7 @@ from services.chassis.inbox import Outcome
 from services.chassis.settings import Network
 from services.chassis.unit_of_work import UnitOfWork
 from services.webhooks.domain import attempt as attempts
-from services.webhooks.domain import change, redeliver
+from services.webhooks.domain import change, redeliver, test
 from services.webhooks.domain import delivery as deliveries
 from services.webhooks.domain import endpoint as endpoints
 from services.webhooks.domain.attempt import NotSent, Result
@@ -112,6 +113,15 @@ def catch_up(message: CatchUp, uow: UnitOfWork) -> None:
     _look(Look(endpoint_id=message.endpoint_id), uow)
 
 
+def send_test_event(command: SendTestEvent, uow: UnitOfWork) -> None:
+    """Promise the endpoint one attempt at an event that tests it."""
+    known = uow.find(WebhookEndpoint, command.endpoint_id)
+    planned = test.planned_test(known, command, id_=str(uow.envelope.id), now=uow.now)
+    uow.save(planned.delivery)
+    _call([planned], uow)
+    uow.reply(202, body=to_json({"deliveryId": planned.delivery.id}))
+
+
 def redeliver_events(command: RedeliverEvents, uow: UnitOfWork) -> None:
     """Begin to look for the deliveries, page by page."""
     known = uow.find(WebhookEndpoint, command.endpoint_id)
@@ -162,7 +172,7 @@ def record_look(look: Look, looked: Looked, _: Attempt, uow: UnitOfWork) -> Verd
 
 def _call(planned: Sequence[Planned], uow: UnitOfWork) -> None:
     for one, body in deliveries.promised(planned):
-        uow.call(WEBHOOK, one.request, lane=one.lane, target=one.delivery.endpoint_id, payload=body)
+        uow.call(WEBHOOK, one.request, lane=one.lane, target=one.target, payload=body)
 
 
 def fan_out(event: Heard, uow: UnitOfWork) -> None:

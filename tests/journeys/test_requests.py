@@ -4,6 +4,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from standardwebhooks import Webhook
 
 from contracts.messages.orders import COMMANDS
 from tests.harness import until
@@ -201,6 +202,31 @@ class TestSettings:
         assert took < 2  # a second, and the time that a busy machine takes for the request itself
         assert order["tags"] == ["ClickAndCollect"]
         assert "errors" not in order
+
+
+class TestATestOfAnEndpoint:
+    async def test_comes_once_for_a_key_and_tells_in_its_delivery_how_it_went(
+        self, world: World
+    ) -> None:
+        endpoint = {"url": world.hook.url, "isEnabled": False}
+        made = await world.shop("POST", "/api/Webhooks/Endpoints", endpoint)
+        path = f"/api/Webhooks/Endpoints/{made.json['id']}/Test"
+        key = {"Idempotency-Key": uuid4().hex}
+
+        first = await world.shop("POST", path, headers=key)
+        again = await world.shop("POST", path, headers=key)
+        await world.quiet()
+
+        (got,) = world.hook.of(made.json["id"])
+        delivery = (await world.shop("GET", first.headers["location"])).json
+        listed = await world.shop("GET", f"/api/Webhooks/Deliveries?endpointId={made.json['id']}")
+        await world.shop("DELETE", f"/api/Webhooks/Endpoints/{made.json['id']}")
+        assert (first.status, again.status) == (202, 202)
+        assert again.json == first.json == {"deliveryId": delivery["id"]}
+        assert (delivery["eventId"], delivery["eventType"]) == (got.id, "webhook.test")
+        assert [one["statusCode"] for one in delivery["attempts"]] == [200]
+        assert (delivery["state"], listed.json["totalCount"]) == ("delivered", 1)
+        Webhook(made.json["secret"]).verify(got.body, got.headers)
 
 
 class TestScarceStock:

@@ -14,12 +14,14 @@ from contracts.messages.webhooks.commands import (
     RedeliverDelivery,
     RedeliverEvents,
     RotateWebhookSecret,
+    SendTestEvent,
     Span,
 )
 from contracts.messages.webhooks.endpoint import (
     EVENT_TYPES,
     RETRY_SCHEDULE,
     SECRET_PREFIXES,
+    TEST,
     Ended,
     EndpointAnswer,
     EndpointFilters,
@@ -39,6 +41,7 @@ __all__ = [
     "EVENT_TYPES",
     "RETRY_SCHEDULE",
     "SECRET_PREFIXES",
+    "TEST",
     "CatchUp",
     "ChangeWebhookEndpoint",
     "CreateWebhookEndpoint",
@@ -58,6 +61,7 @@ __all__ = [
     "RedeliverDelivery",
     "RedeliverEvents",
     "RotateWebhookSecret",
+    "SendTestEvent",
     "Span",
     "WebhookEvent",
 ]

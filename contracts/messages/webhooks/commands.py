@@ -162,6 +162,15 @@ class RedeliverDelivery(OwnEndpointCommand):
     delivery_id: str
 
 
+class SendTestEvent(OwnEndpointCommand):
+    """Send the endpoint an event that only tests it; answered with 202.
+
+    The command's id is the event's and its delivery's too.
+    """
+
+    type: ClassVar[str] = "webhooks.send_test_event"
+
+
 class CatchUp(Message):
     """Send the endpoint what it has missed, if there is anything."""
 

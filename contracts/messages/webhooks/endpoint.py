@@ -22,6 +22,9 @@ SECRET_PREFIXES: Final = {"v1": "whsec_", "v1a": "whsk_"}
 EVENT_TYPES: Final = frozenset(event.type for event in (*ORDER_EVENTS, *STOCK_EVENTS))
 """What endpoints can hear of."""
 
+TEST: Final = "webhook.test"
+"""The type of an event that tests an endpoint; none is subscribed to it (decided 12.6)."""
+
 _PATTERNS: Final = frozenset({"*", *(name.split(".")[0] + ".*" for name in EVENT_TYPES)})
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")

@@ -71,7 +71,7 @@ def judge(  # noqa: PLR0913 - what a rule may know is handed to it
     key: UUID,
     now: datetime,
 ) -> Judgement:
-    """Return what follows (decided 12.1, 12.3).
+    """Return what follows (decided 12.1, 12.3); a test is over after one attempt, whatever came.
 
     :param endpoint: as it is now, None if it was deleted
     :param number: of the attempt, from 1
@@ -86,8 +86,9 @@ def judge(  # noqa: PLR0913 - what a rule may know is handed to it
     attempt = _recorded(result, request.earlier + number)
     if result.status in _GOOD:
         return Judgement(_update("delivered", attempt, completed=now))
-    if endpoint is None:
-        return Judgement(_update("skipped", attempt, completed=now), is_failure=True)
+    if endpoint is None or request.is_test:
+        state: State = "skipped" if endpoint is None else "failed"
+        return Judgement(_update(state, attempt, completed=now), is_failure=True)
     if result.status == _GONE:
         return _gone(endpoint, attempt, now)
     return _failed(endpoint, request, result, attempt, number, key, now)

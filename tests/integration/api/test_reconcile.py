@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.messages.webhooks import TEST
 from contracts.settings import DEFAULT
 from services.api.app import Api
 from services.api.queries.reconcile import ADVICE, Difference, Reconciliation, reconcile
@@ -104,6 +105,12 @@ class TestBooksThatAgree:
         result = await proved(books)
 
         assert result.differences == []
+
+    async def test_may_have_tests_of_an_endpoint_that_failed(self, books: Database) -> None:
+        test = {"event_type": TEST, "order_id": None, "state": "failed"}
+        await keep(books, a_delivery("a test", 0, NOW).model_copy(update=test))
+
+        assert await found(books) == []
 
     async def test_may_have_payments_that_the_client_brought_along(self, books: Database) -> None:
         brought = shown(an_operation("x", NOW), id="own", internal_reference="theirs")

@@ -19,6 +19,7 @@ from contracts.messages.webhooks import (
     RedeliverDelivery,
     RedeliverEvents,
     RotateWebhookSecret,
+    SendTestEvent,
 )
 from services.chassis.mongo import Database
 from tests.integration.api.answering import Answerer, answer
@@ -38,6 +39,8 @@ def made(command: Envelope, data: Any) -> tuple[Reply, object]:  # noqa: ANN401 
     if command.type in {RedeliverEvents.type, RedeliverDelivery.type}:
         shown = {"count": data.get("count", 1), "operationId": str(command.id)}
         return answer(command, 202, order_id=None), shown
+    if command.type == SendTestEvent.type:
+        return answer(command, 202, order_id=None), {"deliveryId": str(command.id)}
     if command.type != DeleteWebhookEndpoint.type:
         return answer(command, 200, order_id=None), {"id": command.key}
     return answer(command, 204, order_id=None), None
@@ -467,3 +470,43 @@ class TestRedelivering:
         assert (said.status, unseen.status) == (202, 404)
         assert said.json["count"] == 1
         assert (sent.delivery_id, sent.stores, sent.markets) == (own, ("oslo",), ("nor",))
+
+
+class TestTesting:
+    async def test_names_the_delivery_that_tells_how_it_went_the_same_for_a_repeat(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        path, headers = f"/api/Webhooks/Endpoints/{id_}/Test", {"Idempotency-Key": uuid4().hex}
+
+        first = await call("POST", path, headers=headers)
+        again = await call("POST", path, headers=headers)
+        other = await call("POST", path)
+
+        one, two = answerer.named(id_)
+        assert (first.status, first.json) == (202, {"deliveryId": str(one.id)})
+        assert first.headers["location"] == f"/api/Webhooks/Deliveries/{one.id}"
+        assert (again.status, again.json) == (202, first.json)
+        assert again.headers["location"] == first.headers["location"]
+        assert again.headers["idempotency-replayed"] == "true"
+        assert other.json == {"deliveryId": str(two.id)}
+
+    async def test_says_in_whose_scope_it_is(
+        self, call: Caller, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        roles = ("SettingsAdmin", "market-NOR", "store-Oslo")
+        await keep_client(database, "tester", *roles, secret="s")
+        await keep_client(database, "reader", "SettingsRead", "AllStores", secret="s")
+        path = f"/api/Webhooks/Endpoints/{id_}/Test"
+
+        said = []
+        for name in ("tester", "reader"):
+            client = await Caller.signed_in(call.url, name, "s")
+            said.append(await client("POST", path))
+            await client.close()
+
+        (command,) = answerer.named(id_)
+        sent = SendTestEvent.model_validate_json(command.data)
+        assert [one.status for one in said] == [202, 403]
+        assert (sent.user, sent.stores, sent.markets) == ("tester", ("oslo",), ("nor",))

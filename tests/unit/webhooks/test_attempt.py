@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.messages.webhooks import DeliveryFailed, EndpointDisabled
+from contracts.messages.webhooks import TEST, DeliveryFailed, EndpointDisabled
 from services.webhooks.domain.attempt import (
     LOOK_AGAIN,
     Judgement,
@@ -38,9 +38,10 @@ def judged(
     number: int = 1,
     endpoint: WebhookEndpoint | None = None,
     deleted: bool = False,
+    request: DeliverWebhook = REQUEST,
 ) -> Judgement:
     known = None if deleted else endpoint or an_endpoint()
-    return judge(known, REQUEST, result, number=number, key=KEY, now=NOW)
+    return judge(known, request, result, number=number, key=KEY, now=NOW)
 
 
 def state(judgement: Judgement) -> str:
@@ -101,6 +102,17 @@ class TestJudge:
         assert state(judged(NotSent(deleted=True), deleted=True)) == "skipped"
         assert state(judged(a_result(500), deleted=True)) == "skipped"
         assert state(judged(a_result(200), deleted=True)) == "delivered"
+
+    @given(status=st.one_of(st.none(), st.integers(100, 199), st.integers(300, 599)))
+    def test_makes_a_test_once_and_changes_nothing_by_it(self, status: int | None) -> None:
+        test = REQUEST.model_copy(update={"event_type": TEST})
+        endpoint = an_endpoint(on_exhausted="hold")
+
+        judgement = judged(a_result(status, retry_after="9"), endpoint=endpoint, request=test)
+
+        assert state(judgement) == "failed"
+        assert (judgement.again_at, judgement.quiet_until) == (None, None)
+        assert (judgement.endpoints, judgement.news) == ((), ())
 
     def test_does_not_hold_back_what_was_enabled_meanwhile(self) -> None:
         closed = an_endpoint(is_enabled=False)

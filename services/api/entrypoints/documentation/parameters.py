@@ -127,7 +127,7 @@ _PASSING: Final = frozenset({*BUSY, "batch-incomplete"})
 # -- headers of answers ----------------------------------------------------------------------------
 
 _ETAG: Final = "The version of what is answered, for `If-Match` and `If-None-Match`."
-_OPERATION: Final = "`/api/Operations/{commandId}`"
+_OPERATION: Final = "What tells how it went: `/api/Operations/{commandId}`, or what is made of it."
 _LOCATION: Final = "Where it is to be found."
 _IGNORED: Final = "Paths of members that no model knows, the first 50; absent if there are none."
 _REPLAYED: Final = "`true`, if an earlier request with the same Idempotency-Key got this answer."

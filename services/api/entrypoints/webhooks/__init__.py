@@ -2,6 +2,12 @@
 
 from typing import Final
 
-from services.api.entrypoints.webhooks import change, deliveries, endpoints, redeliver
+from services.api.entrypoints.webhooks import change, deliveries, endpoints, redeliver, test
 
-ROUTES: Final = (*endpoints.ROUTES, *change.ROUTES, *deliveries.ROUTES, *redeliver.ROUTES)
+ROUTES: Final = (
+    *endpoints.ROUTES,
+    *change.ROUTES,
+    *test.ROUTES,
+    *deliveries.ROUTES,
+    *redeliver.ROUTES,
+)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from contracts.messages.webhooks import TEST
 from services.api.queries.reconcile.findings import Findings
 from services.api.queries.reconcile.orders import LATE
 from services.chassis.mongo import Bson, Database
@@ -122,7 +123,10 @@ async def _check_states(database: Database, findings: Findings, *, now: datetime
     """Look for deliveries that wait badly, and for those that failed and can be put right."""
     there = await database["webhook_endpoints"].distinct("_id")
     for kind, query in (
-        ("delivery-failed", {"state": "failed", "endpointId": {"$in": there}}),
+        (
+            "delivery-failed",
+            {"state": "failed", "endpointId": {"$in": there}, "eventType": {"$ne": TEST}},
+        ),
         ("delivery-pending", {"state": "pending", "created": {"$lt": now - _PATIENCE}}),
         ("delivery-pending", {"state": "retrying", "nextAttempt": {"$lt": now - LATE}}),
     ):
