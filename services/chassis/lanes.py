@@ -18,6 +18,7 @@ from services.chassis.targets import Target
 MAX_HELD = 2_000
 MAX_HELD_BYTES = 64 * 1024 * 1024
 MAX_HELD_PER_TARGET = 500
+SHORTEST_WAIT = 0.001
 FEW = 64  # what a target may hold when the process is half full, so that there is room for others
 
 log = structlog.get_logger()
@@ -202,9 +203,15 @@ class Lanes:
             self.drained.set()
 
     def _set_alarm(self, name: str, target: Target[Held], now: float, wait: float) -> None:
-        alarm = target.alarm
-        if alarm is not None and now < alarm.when() <= now + wait:
-            return
-        if alarm is not None:
-            alarm.cancel()
-        target.alarm = asyncio.get_running_loop().call_later(wait, self.pump, name)
+        wait = max(wait, SHORTEST_WAIT)
+        if target.alarm is not None:
+            if target.alarm_at <= now + wait:
+                return
+            target.alarm.cancel()
+        target.alarm_at = now + wait
+        target.alarm = asyncio.get_running_loop().call_later(wait, self._ring, name)
+
+    def _ring(self, name: str) -> None:
+        # uvloop counts in milliseconds and may be early: then there has to be another alarm.
+        self._targets[name].alarm = None
+        self.pump(name)

@@ -40,7 +40,8 @@ class Target(Generic[Ready]):
     quiet_until: datetime | None = None
     tokens: float = 0.0
     refilled: float = 0.0
-    alarm: asyncio.TimerHandle | None = None
+    alarm: asyncio.Handle | None = None
+    alarm_at: float = 0.0
 
     def pause(self, now: float, clock: datetime) -> float:
         """Return for how many seconds the target must be left alone, at least."""
