@@ -88,7 +88,8 @@ def judge(  # noqa: PLR0913 - what a rule may know is handed to it
         return Judgement(_update("delivered", attempt, completed=now))
     if endpoint is None or request.is_test:
         state: State = "skipped" if endpoint is None else "failed"
-        return Judgement(_update(state, attempt, completed=now), is_failure=True)
+        update = _update(state, attempt, completed=now)
+        return Judgement(update, is_failure=not request.is_test)
     if result.status == _GONE:
         return _gone(endpoint, attempt, now)
     return _failed(endpoint, request, result, attempt, number, key, now)

@@ -2,16 +2,17 @@ import asyncio
 import os
 import signal
 import sys
-from datetime import timedelta
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from contracts.messages.webhooks import EnableWebhookEndpoint
+from contracts.messages.webhooks import EnableWebhookEndpoint, RedeliverEvents, Span
 from services.chassis.clock import MovableClock
-from services.chassis.mongo import Database
+from services.chassis.mongo import Bson, Database
 from services.chassis.settings import ChassisSettings
 from services.webhooks.app import service
 from services.webhooks.settings import Settings
-from tests.harness import Wire, running
+from tests.harness import Wire, running, until
 from tests.integration.webhooks.shops import Shop, answer_to
 from tests.receiver import Receiver
 
@@ -112,3 +113,49 @@ class TestAProcessThatDiesWhileItSendsWhatWasMissed:
         assert {got.id for got in shop.hook.got} == {str(event_id) for event_id in events}
         # What was not recorded when it died comes twice: 30 calls, and those under way.
         assert len(shop.hook.got) <= len(events) + 30 + 32
+
+
+class TestAProcessThatDiesWhileItDeliversASpanAgain:
+    async def test_is_followed_by_one_that_delivers_the_rest_and_ends_the_operation(
+        self,
+        settings: ChassisSettings,
+        webhook_settings: Settings,
+        wire: Wire,
+        mongo: Database,
+        receiver: Receiver,
+    ) -> None:
+        shop = Shop(wire, mongo, receiver.hook("a-span"))
+        orders = [shop.an_order() for _ in range(130)]
+        began = datetime.now(UTC) - timedelta(minutes=1)
+        clock = MovableClock()
+        async with running(service(webhook_settings)):
+            await answer_to(wire, shop.creation(payload="thin"))
+            events = [event for one in orders for event in await shop.happens(one, 1, 2)]
+            for event_id in events:
+                await shop.delivery(event_id, "delivered", within=60)
+        clock.advance(timedelta(minutes=2))
+        span = Span(since=began, until=datetime.now(UTC), states=("delivered",))
+
+        dying = await a_process(settings, KONTOR_CRASH_AT="after_call:30")
+        try:
+            command = await wire.send(RedeliverEvents(**shop.own, span=span, count=260), times=2)
+            died = await asyncio.wait_for(dying.wait(), 60)
+        finally:
+            if dying.returncode is None:
+                dying.kill()
+        async with running(service(webhook_settings, clock=clock)):
+            outcome = await until(lambda: the_end(mongo, command), within=60)
+            for event_id in events:
+                await shop.delivery(event_id, "delivered", within=60)
+
+        times = Counter(got.id for got in shop.hook.got)
+        assert died == -signal.SIGKILL
+        assert outcome == {"s": 200}
+        assert min(times[str(event_id)] for event_id in events) == 2
+        assert times.total() <= 2 * len(events) + 30 + 32
+
+
+async def the_end(mongo: Database, command: UUID) -> Bson | None:
+    """Return how a command has ended, None while it has not."""
+    mark = await mongo["webhooks_inbox"].find_one({"_id": command})
+    return None if mark is None else mark.get("o")

@@ -112,6 +112,7 @@ class TestJudge:
 
         assert state(judgement) == "failed"
         assert (judgement.again_at, judgement.quiet_until) == (None, None)
+        assert not judgement.is_failure
         assert (judgement.endpoints, judgement.news) == ((), ())
 
     def test_does_not_hold_back_what_was_enabled_meanwhile(self) -> None:
