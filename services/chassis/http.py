@@ -10,6 +10,7 @@ import io
 import json
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -317,6 +318,11 @@ def _not_connected(error: aiohttp.ClientConnectorError, host: str) -> CallFailed
         return ConnectionRefused(f"{host} refuses connections")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return ConnectionBroken(f"{host} does not resolve")
+    if isinstance(error.os_error, ssl.SSLCertVerificationError):
+        why = error.os_error.verify_message
+        return ConnectionBroken(f"the certificate of {host} is not trusted: {why}")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return ConnectionBroken(f"{host} does not speak TLS as it should")
     return ConnectionBroken(f"no connection to {host}")
 
 

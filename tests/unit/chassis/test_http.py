@@ -2,12 +2,19 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from services.chassis.http import (
     AddressNotAllowed,
@@ -66,7 +73,22 @@ async def a_socket(talk: Talk) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
-async def fine(request: web.Request) -> web.Response:
+def a_certificate(folder: Path) -> Path:
+    """Write a key and a certificate of its own, which nobody has to trust."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    signed = made.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, None)
+    file = folder / "server.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + signed.public_bytes(Encoding.PEM)
+    )
+    return file
+
+
+async def fine(request: web.BaseRequest) -> web.Response:
     return web.Response(body=await request.read(), status=201, headers={"X-Seen": request.method})
 
 
@@ -261,6 +283,24 @@ class TestRequest:
         async with a_client() as client, a_socket(cut) as url:
             with pytest.raises(ConnectionBroken):
                 await client.request("POST", url, timeout_seconds=5)
+
+    async def test_says_what_is_wrong_with_tls(self, tmp_path: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(a_certificate(tmp_path))
+        runner = web.ServerRunner(web.Server(fine))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        secure = f"https://127.0.0.1:{runner.addresses[0][1]}"
+
+        async with a_client() as client, a_server(fine) as plain:
+            with pytest.raises(ConnectionBroken) as untrusted:
+                await client.request("POST", secure, timeout_seconds=30)
+            with pytest.raises(ConnectionBroken) as unspoken:
+                await client.request("POST", plain.replace("http", "https"), timeout_seconds=30)
+
+        await runner.cleanup()
+        assert str(untrusted.value).startswith("the certificate of 127.0.0.1 is not trusted: self")
+        assert str(unspoken.value) == "127.0.0.1 does not speak TLS as it should"
 
     @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
     async def test_gives_up_in_time_before_and_after_the_head(self, head: bytes) -> None:
