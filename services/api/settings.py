@@ -6,7 +6,15 @@ from typing import Annotated, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from pydantic import BeforeValidator, DirectoryPath, Field, InstanceOf, SecretStr, field_validator
+from pydantic import (
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    InstanceOf,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import NoDecode
 from yarl import URL
 
@@ -57,7 +65,7 @@ class Settings(ChassisSettings):
     """Tokens signed with its private half stay valid."""
     owner_client_id: str | None = None
     """The first ApiOwner, made at start; it needs its secret too, and a new secret counts anew."""
-    owner_client_secret: SecretStr | None = None
+    owner_client_secret: SecretStr | None = Field(None, validate_default=True)
     max_body: int = Field(5 * 1024 * 1024, ge=1024)
     """Bytes a request may have after decompression (decided 13.1)."""
     max_batch_body: int = Field(64 * 1024 * 1024, ge=1024)
@@ -97,13 +105,26 @@ class Settings(ChassisSettings):
             raise ValueError(f"expected at least {SHORTEST_SECRET} bytes")
         return value
 
+    @field_validator("owner_client_secret")
+    @classmethod
+    def _both_or_neither(cls, value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if (value is None) != (others.data.get("owner_client_id") is None):
+            raise ValueError("it and KONTOR_OWNER_CLIENT_ID belong together; set both or neither")
+        return value
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _origins(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         origins = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
-        odd = [one for one in origins if one != ANY_ORIGIN and str(URL(one).origin()) != one]
-        if odd:
-            raise ValueError(f"expected https://host[:port], not {', '.join(odd)}")
+        if not all(one == ANY_ORIGIN or _is_origin(one) for one in origins):
+            raise ValueError("expected origins as https://host[:port], separated by commas, or *")
         return origins
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        return str(URL(text).origin()) == text
+    except ValueError:
+        return False

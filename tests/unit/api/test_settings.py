@@ -117,3 +117,15 @@ class TestOrigins:
         self, environment: pytest.MonkeyPatch, origin: str
     ) -> None:
         assert "KONTOR_CORS_ORIGINS: " in refused(environment, "KONTOR_CORS_ORIGINS", origin)
+
+
+class TestOwner:
+    @pytest.mark.parametrize("name", ["OWNER_CLIENT_ID", "OWNER_CLIENT_SECRET"])
+    def test_is_named_with_a_secret_or_not_at_all(
+        self, environment: pytest.MonkeyPatch, name: str
+    ) -> None:
+        said = refused(environment, f"KONTOR_{name}", "the only one")
+
+        assert "KONTOR_OWNER_CLIENT_SECRET: " in said
+        assert "KONTOR_OWNER_CLIENT_ID" in said
+        assert "the only one" not in said

@@ -189,7 +189,9 @@ class TestMailServer:
 
 class TestSettings:
     def settings(self, **members: object) -> Settings:
-        return Settings.model_validate({"kafka_bootstrap": "k", "mongo_url": "m", **members})
+        return Settings.model_validate(
+            {"kafka_bootstrap": "kafka:9092", "mongo_url": "mongodb://mongo", **members}
+        )
 
     @pytest.mark.parametrize("absent", [None, "", " "])
     def test_has_no_mail_server_when_none_is_named(self, absent: str | None) -> None:
@@ -210,8 +212,8 @@ class TestSettings:
     def test_ends_the_process_naming_the_variable_and_not_its_value(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("KONTOR_KAFKA_BOOTSTRAP", "k")
-        monkeypatch.setenv("KONTOR_MONGO_URL", "m")
+        monkeypatch.setenv("KONTOR_KAFKA_BOOTSTRAP", "kafka:9092")
+        monkeypatch.setenv("KONTOR_MONGO_URL", "mongodb://mongo")
         monkeypatch.setenv("KONTOR_SMTP_URL", "smtp://user:secret@mail.example")
 
         with pytest.raises(SystemExit) as end:
