@@ -29,7 +29,7 @@ from services.chassis.configuration import Watched
 from services.chassis.dead_letters import DeadLetters
 from services.chassis.http import Outbound
 from services.chassis.kafka import REPLIES, Producer, create_topics
-from services.chassis.mongo import connect, database
+from services.chassis.mongo import connect, database, disconnect
 from services.chassis.process import announce, settle_garbage_collector, until_told_to_stop
 
 RETRY_SECONDS = 5.0
@@ -109,7 +109,6 @@ class Api:
             cors_origins=settings.cors_origins,
         )
         self._server = health.server(application, host=settings.api_host, port=settings.api_port)
-        self._serving: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
 
     @property
@@ -147,7 +146,7 @@ class Api:
         await self._producer.start()
         await self._outbound.start()
         await self._replies.start()
-        self._serving = await self._server.serve_until_started()
+        await self._server.start()
 
     async def _prepare_searches(self) -> None:
         while True:
@@ -161,9 +160,7 @@ class Api:
 
     async def stop(self) -> None:
         """Answer what is in hand, then disconnect."""
-        self._server.should_exit = True
-        if self._serving is not None:
-            await self._serving
+        await self._server.stop()
         if self._preparing is not None:
             self._preparing.cancel()
             await asyncio.gather(self._preparing, return_exceptions=True)
@@ -174,17 +171,16 @@ class Api:
         self._typesetter.close()
         self._searches.close()
         self._clients.close()
-        self._client.close()
+        await disconnect(self._client)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         logging.set_up(service="api", level=self.settings.log_level)
-        await self.start()
-        announce("api", self.url)
-        settle_garbage_collector()
-        never = asyncio.get_running_loop().create_future()
         try:
-            await until_told_to_stop(never)
+            await self.start()
+            announce("api", self.url)
+            settle_garbage_collector()
+            await until_told_to_stop(asyncio.get_running_loop().create_future())
         finally:
             await self.stop()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -53,6 +54,10 @@ def application(checks: dict[str, Check]) -> Callable[[Scope, Receive, Send], Aw
     return pages
 
 
+class CannotListen(Exception):
+    """The port cannot be had."""
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers: the service has one way to stop.
 
@@ -63,6 +68,7 @@ class Server(uvicorn.Server):
         self._exit = asyncio.Event()
         super().__init__(config)
         self._watch = Watch(patience)
+        self._serving: asyncio.Task[None] | None = None
 
     @property
     def should_exit(self) -> bool:
@@ -92,18 +98,34 @@ class Server(uvicorn.Server):
         """Leave signals alone."""
         yield
 
-    async def serve_until_started(self) -> "asyncio.Task[None]":
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, where uvicorn's own would end the process if it cannot."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as end:
+            raise CannotListen(
+                f"cannot listen on {self.config.host}:{self.config.port} ({end.__context__}); "
+                "KONTOR_HEALTH_HOST and KONTOR_HEALTH_PORT say where to listen, for the api "
+                "KONTOR_API_HOST and KONTOR_API_PORT"
+            ) from None
+
+    async def start(self) -> None:
         """Return once the port answers.
 
-        :raises OSError: if the port cannot be had
+        :raises CannotListen: if the port cannot be had
         """
-        task = asyncio.create_task(self.serve())
+        self._serving = asyncio.create_task(self.serve())
         while not self.started:
-            if task.done():
-                await task
-                raise OSError(f"port {self.config.port} cannot be had")
+            if self._serving.done():
+                return await self._serving
             await asyncio.sleep(0.02)
-        return task
+        return None
+
+    async def stop(self) -> None:
+        """Finish what is in hand, and stop listening."""
+        self.should_exit = True
+        if self._serving is not None:
+            await asyncio.gather(self._serving, return_exceptions=True)
 
     @property
     def port(self) -> int:
@@ -129,6 +151,7 @@ def server(
             port=port,
             http=Connection,
             ws="none",
+            log_config=None,
             log_level="error",
             access_log=False,
             lifespan="off",

@@ -119,6 +119,14 @@ def connect(url: str) -> Client:
     )
 
 
+async def disconnect(client: Client) -> None:
+    """Close the client, which first ends its sessions: ten seconds where MongoDB is away.
+
+    Elsewhere than in the event loop, which goes on meanwhile.
+    """
+    await asyncio.to_thread(client.close)
+
+
 def database(client: Client, name: str) -> Database:
     """Return the database of this deployment."""
     return client.get_database(

@@ -19,7 +19,7 @@ from services.chassis.dead_letters import Burial, DeadLetters
 from services.chassis.handling import Handling
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import Producer, create_topics
-from services.chassis.mongo import Database, connect, database
+from services.chassis.mongo import Database, connect, database, disconnect
 from services.chassis.patience import RETRY_DELAYS
 from services.chassis.process import announce, settle_garbage_collector, until_told_to_stop
 from services.chassis.settings import ChassisSettings
@@ -169,7 +169,7 @@ class Service:
         await self.producer.stop()
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.stop)
-        self.client.close()
+        await disconnect(self.client)
         log.info("service.stopped")
 
     def checks(self) -> dict[str, health.Check]:
@@ -199,12 +199,11 @@ class Service:
             host=self.settings.health_host,
             port=self.settings.health_port,
         )
-        serving = await server.serve_until_started()
-        announce(self.name, f"http://{self.settings.health_host}:{server.port}")
-        settle_garbage_collector()
         try:
+            await server.start()
+            announce(self.name, f"http://{self.settings.health_host}:{server.port}")
+            settle_garbage_collector()
             await until_told_to_stop(self.consumer.failed())
         finally:
-            server.should_exit = True
-            await serving
+            await server.stop()
             await self.stop()

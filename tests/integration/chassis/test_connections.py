@@ -78,14 +78,13 @@ class Place:
 async def serving() -> AsyncIterator[Place]:
     pages = Pages()
     served = server(pages, host="127.0.0.1", port=0, patience=PATIENCE)
-    task = await served.serve_until_started()
+    await served.start()
     place = Place(served, pages)
     try:
         yield place
     finally:
         place.close()
-        served.should_exit = True
-        await task
+        await served.stop()
 
 
 @pytest.fixture
