@@ -79,12 +79,15 @@ class Child:
                 self._process.wait()
         self._record.unlink(missing_ok=True)
 
-    async def end_orphan(self) -> None:
-        """End what an earlier run left running on the same directory."""
+    async def end_orphan(self) -> bool:
+        """End what an earlier run left running on the same directory.
+
+        Says whether that run had no time to stop the server.
+        """
         try:
             pid = int(self._record.read_text())
         except (FileNotFoundError, ValueError):
-            return  # stopped in order, or killed before the id was written: then it died too
+            return False  # it was stopped, or killed before the id was written: then it died too
         if self._is_ours(pid):
             self._progress(f"{self.name} of an earlier run still runs (process {pid}): ending it")
             _signal(pid, signal.SIGTERM)
@@ -92,9 +95,8 @@ class Child:
                 self._progress(f"{self.name} (process {pid}) did not stop: killed it")
                 _signal(pid, signal.SIGKILL)
                 await _comes_true(lambda: not self._is_ours(pid), within=_STOPS_WITHIN)
-        else:
-            self._progress(f"{self.name} was not stopped in order last time; it checks its files")
         self._record.unlink(missing_ok=True)
+        return True
 
     def last_words(self) -> str:
         """Return the end of the log, for a message about a server that died."""

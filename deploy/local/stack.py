@@ -76,7 +76,11 @@ class Stack:
         self._lock_directory()
         try:
             for server in (self._kafka, self._mongo):
-                await server.child.end_orphan()
+                if await server.child.end_orphan():
+                    name = server.child.name
+                    self._progress(
+                        f"{name} was not stopped in order last time; it checks its files"
+                    )
             ports = await self._choose_ports()
             outcomes = await asyncio.gather(
                 self._kafka.start(port=ports["kafka"], controller_port=ports["controller"]),

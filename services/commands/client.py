@@ -25,7 +25,12 @@ ClientId = Annotated[
 ]
 ClientSecret = Annotated[
     str | None,
-    typer.Option("--client-secret", envvar="KONTOR_CLIENT_SECRET", help="That client's secret."),
+    typer.Option(
+        "--client-secret",
+        envvar="KONTOR_CLIENT_SECRET",
+        help="That client's secret; "
+        "give it in the environment, where the list of processes does not show it.",
+    ),
 ]
 
 _PATIENCE: Final = aiohttp.ClientTimeout(total=60)
@@ -70,9 +75,15 @@ def place(
     :raises SystemExit: if nothing runs in the directory, or the options are incomplete
     """
     if bool(client_id) != bool(secret):
-        sys.exit("--client-id and --client-secret belong together; give both or neither.")
+        sys.exit(
+            "--client-id and --client-secret (or KONTOR_CLIENT_SECRET in the environment) belong "
+            "together; give both or neither."
+        )
     if url and not client_id:
-        sys.exit("--url says where; say who, too, with --client-id and --client-secret.")
+        sys.exit(
+            "--url says where; say who, too, with --client-id and --client-secret (or "
+            "KONTOR_CLIENT_SECRET in the environment)."
+        )
     where = url or directory.stack(data)["api"]["url"]
     if client_id and secret:
         return Place(where.rstrip("/"), client_id, secret)
@@ -92,7 +103,14 @@ def call(where: Place, work: Callable[["Client"], Awaitable[Result]]) -> Result:
 
     try:
         return asyncio.run(signed_in())
-    except aiohttp.ClientConnectionError:
+    except aiohttp.InvalidURL:
+        sys.exit(f"{where.url} is no URL of an api; expected one such as http://127.0.0.1:8080")
+    except aiohttp.ClientSSLError as error:
+        sys.exit(
+            f"{error}. Where no TLS is spoken the URL begins with http://; where a certificate is "
+            "not trusted SSL_CERT_FILE names the authority that is."
+        )
+    except aiohttp.ClientError:
         sys.exit(
             f"Nothing answers at {where.url}. See whether `kontor up` still runs there; its log is "
             "log/up.log in its directory."
@@ -102,7 +120,12 @@ def call(where: Place, work: Callable[["Client"], Awaitable[Result]]) -> Result:
 
 
 def path(*segments: str) -> str:
-    """Return the path below /api; segments may hold anything."""
+    """Return the path below /api; segments may hold anything but nothing.
+
+    :raises SystemExit: if one is blank, which would be another path, such as that of a list
+    """
+    if not all(segment.strip() for segment in segments):
+        sys.exit("The id is empty; say which one is meant.")
     return "/api/" + "/".join(quote(segment, safe="") for segment in segments)
 
 

@@ -18,6 +18,8 @@ STACK: Final = "stack.json"
 # JSON written by ourselves; its shape is that of design 9.
 Stack = dict[str, Any]
 
+MEMBERS: Final = ("clientId", "clientSecret", "tokenSecret")
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -36,13 +38,10 @@ def owner(directory: Path) -> Owner:
     """
     path = directory / OWNER
     if path.exists():
-        found = _read(path)
+        found = _read(path, *MEMBERS)
     else:
-        found = {
-            "clientId": "owner",
-            "clientSecret": secrets.token_urlsafe(32),
-            "tokenSecret": secrets.token_urlsafe(32),
-        }
+        made = ("owner", secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        found = dict(zip(MEMBERS, made, strict=True))
         write(path, found)
     return Owner(
         client_id=os.environ.get("KONTOR_OWNER_CLIENT_ID") or found["clientId"],
@@ -54,7 +53,7 @@ def owner(directory: Path) -> Owner:
 def renew(directory: Path, client_id: str, client_secret: str) -> None:
     """Keep the owner's new secret; that of any other client is not kept here."""
     path = directory / OWNER
-    if path.exists() and (known := _read(path))["clientId"] == client_id:
+    if path.exists() and (known := _read(path, *MEMBERS))["clientId"] == client_id:
         write(path, {**known, "clientSecret": client_secret})
 
 
@@ -70,7 +69,7 @@ def stack(directory: Path) -> Stack:
             "another directory with --data, or say where it is with --url, --client-id and "
             "--client-secret."
         )
-    return _read(path)
+    return _read(path, "api")
 
 
 def write(path: Path, content: Stack) -> None:
@@ -83,9 +82,11 @@ def write(path: Path, content: Stack) -> None:
     fresh.replace(path)
 
 
-def _read(path: Path) -> Stack:
+def _read(path: Path, *members: str) -> Stack:
     try:
-        found: Stack = json.loads(path.read_text())
+        found: object = json.loads(path.read_text())
     except ValueError:
-        sys.exit(f"{path} is not JSON. Delete it; the next `kontor up` makes it anew.")
+        found = None
+    if not isinstance(found, dict) or not found.keys() >= set(members):
+        sys.exit(f"{path} is not what was written there. Delete it; `kontor up` makes it anew.")
     return found

@@ -41,5 +41,7 @@ def reconcile(
         names = ("kind", "orderId", "sku", "expected", "found", "advice")
         table.add_row(*(str(one.get(name, "")) for name in names))
     console.print(table)
-    console.print(f"{len(found['differences'])} differences. Checked: {checked}.")
+    if found["omitted"]:
+        console.print(f"{found['omitted']} more are not listed; see to these first.")
+    console.print(f"{len(found['differences'])} differences listed. Checked: {checked}.")
     raise typer.Exit(1)

@@ -71,13 +71,13 @@ class Supervisor:
         self._lock_directory()
         (self.directory / kept.STACK).unlink(missing_ok=True)
         try:
-            await self._start_brokers()
             self._services = [
                 Service(name, logs=logs, environment=self._environment, say=self._say)
                 for name in SERVICES
             ]
             await asyncio.gather(*(one.child.end_orphan() for one in self._services))
             self._environment["KONTOR_API_PORT"] = str(self._choose_port())
+            await self._start_brokers()
             self._say("starting the services")
             await self._until_ready()
         except BaseException:

@@ -12,7 +12,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     epilog="Examples:\n\n"
     "`TOKEN=$(kontor token)`\n\n"
     '`curl -H "Authorization: Bearer $(kontor token)" http://127.0.0.1:8080/api/Orders/ORD-1`\n\n'
-    "`kontor token --url https://kontor.example --client-id shop --client-secret …`"
+    "`KONTOR_CLIENT_SECRET=… kontor token --url https://kontor.example --client-id shop`"
 )
 def token(
     data: Data = DEFAULT,

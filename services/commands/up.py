@@ -1,20 +1,22 @@
 """`kontor up`: everything on this machine, kept running until it is told to stop."""
 
 import asyncio
+import importlib
 import os
 import signal
 import socket
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deploy.local.failure import StackFailed
-from services.commands import directory
+from services.chassis.settings import ChassisSettings
+from services.commands import SERVICES, directory
 from services.commands.supervisor import Supervisor
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -47,7 +49,12 @@ def up(
     ] = directory.DEFAULT,
     port: Annotated[
         int,
-        typer.Option(envvar="KONTOR_API_PORT", help="Port of the HTTP API; 0 takes a free one."),
+        typer.Option(
+            min=0,
+            max=65535,
+            envvar="KONTOR_API_PORT",
+            help="Port of the HTTP API; 0 takes a free one.",
+        ),
     ] = 8080,
     allow_network: Annotated[
         list[str] | None,
@@ -66,10 +73,16 @@ def up(
     try:
         say = teller(data / "log" / "up.log")
         told = environment(data, allow_network or [])
+        refuse_malformed(told)
         supervisor = Supervisor(data, port=port, environment=told, say=say)
         asyncio.run(_until_told(supervisor, say, data))
-    except (StackFailed, OSError) as failure:
+    except StackFailed as failure:
         sys.exit(f"Kontor cannot start. {failure}")
+    except OSError as failure:
+        sys.exit(
+            f"Kontor cannot start: {failure.strerror or failure}. {data} has to be a directory "
+            "with room, or a name for a new one, where you may write; --data names another."
+        )
 
 
 def environment(data: Path, allow_network: list[str]) -> dict[str, str]:
@@ -94,6 +107,24 @@ def environment(data: Path, allow_network: list[str]) -> dict[str, str]:
     if allow_network:
         found.setdefault("KONTOR_WEBHOOKS_ALLOWED_NETWORKS", ",".join(allow_network))
     return found
+
+
+def refuse_malformed(told: Mapping[str, str]) -> None:
+    """Refuse at once what would stop a service later, before anything is started (design 9).
+
+    :raises SystemExit: naming each variable that is malformed
+    """
+    given = {
+        "kafka_bootstrap": "127.0.0.1:9092",  # ours are not known yet
+        "mongo_url": "mongodb://127.0.0.1",
+    } | {
+        name.removeprefix("KONTOR_").lower(): value
+        for name, value in told.items()
+        if name.startswith("KONTOR_") and value
+    }
+    for name in SERVICES:
+        found: type[ChassisSettings] = importlib.import_module(f"services.{name}.settings").Settings
+        found.from_environment(**given)
 
 
 def teller(log: Path) -> Callable[[str], None]:

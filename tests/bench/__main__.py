@@ -35,7 +35,8 @@ def run(names: Sequence[str], json: bool = False) -> int:
     """
     unknown = set(names) - set(NAMES)
     if unknown:
-        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+        there_are = f"there are {', '.join(NAMES)}"
+        print(f"no benchmark {', '.join(sorted(unknown))}; {there_are}", file=sys.stderr)
         return 2
     progress = Console(stderr=True)
     found = []

@@ -47,6 +47,7 @@ def demo(
         screen.line(f"What each process said is in {directory / 'log'}.")
         sys.exit(1)
     except asyncio.CancelledError:
+        shutil.rmtree(directory, ignore_errors=True)
         sys.exit("Stopped before the end of the story.")
     shutil.rmtree(directory, ignore_errors=True)
 

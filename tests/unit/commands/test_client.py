@@ -1,9 +1,25 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from services.commands import directory
 from services.commands.client import Place, call, path, place
+
+
+@contextmanager
+def plain_server() -> Iterator[int]:
+    """A server that answers plain HTTP, whatever it is asked."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 class TestPlace:
@@ -37,6 +53,11 @@ class TestPath:
     def test_keeps_a_segment_in_its_place_whatever_it_holds(self) -> None:
         assert path("Orders", "a/b c", "Explain") == "/api/Orders/a%2Fb%20c/Explain"
 
+    @pytest.mark.parametrize("blank", ["", " "])
+    def test_refuses_a_blank_id_which_would_mean_another_path(self, blank: str) -> None:
+        with pytest.raises(SystemExit, match="The id is empty"):
+            path("ApiClients", blank)
+
 
 class TestCall:
     def test_says_so_when_nobody_answers(self) -> None:
@@ -44,3 +65,16 @@ class TestCall:
 
         with pytest.raises(SystemExit, match=r"Nothing answers at http://127\.0\.0\.1:1"):
             call(nobody, lambda client: client.token())
+
+    def test_says_so_when_the_url_is_none(self) -> None:
+        nowhere = Place("kontor.example", "shop", "secret")
+
+        with pytest.raises(SystemExit, match=r"kontor\.example is no URL .* http://"):
+            call(nowhere, lambda client: client.token())
+
+    def test_says_so_when_no_tls_is_spoken(self) -> None:
+        with plain_server() as port:
+            plain = Place(f"https://127.0.0.1:{port}", "shop", "secret")
+
+            with pytest.raises(SystemExit, match=r"Where no TLS is spoken .* http://"):
+                call(plain, lambda client: client.token())

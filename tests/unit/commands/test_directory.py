@@ -54,10 +54,11 @@ class TestOwner:
         assert owner.client_id == "somebody"
         assert owner.token_secret == made.token_secret
 
-    def test_that_is_no_json_says_what_to_do(self, tmp_path: Path) -> None:
-        (tmp_path / "owner.json").write_text("{")
+    @pytest.mark.parametrize("content", ["{", "[]", '{"clientId": "owner"}'])
+    def test_that_was_tampered_with_says_what_to_do(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "owner.json").write_text(content)
 
-        with pytest.raises(SystemExit, match=r"owner\.json is not JSON\. Delete it"):
+        with pytest.raises(SystemExit, match=r"owner\.json is not what was .* Delete it"):
             directory.owner(tmp_path)
 
 

@@ -30,6 +30,7 @@ ANSWERS: dict[str, Any] = {  # Any: JSON
     },
     "/api/Reconcile": {
         "differences": [{"kind": "version-missing", "orderId": LONG, "advice": "Look."}],
+        "omitted": 7,
         "checked": {"orders": 1},
     },
 }
@@ -77,3 +78,10 @@ def test_a_difference_is_listed_with_the_whole_order_id(url: str) -> None:
 
     column = (line.split("│")[2].strip() for line in shown.splitlines() if line.count("│") == 7)
     assert "".join(column) == LONG
+
+
+def test_differences_that_are_not_listed_are_counted(url: str) -> None:
+    shown = printed(url, "reconcile")
+
+    assert "7 more are not listed" in shown
+    assert "1 differences listed" in shown
