@@ -1,6 +1,6 @@
 """`kontor explain`: an order's story, and where it stands."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -19,6 +19,8 @@ from services.commands.client import (
 )
 from services.commands.directory import DEFAULT
 
+SHOWN: Final = 100
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
@@ -35,12 +37,16 @@ def explain(  # noqa: PLR0913 - one parameter an option
     *,
     json: Annotated[bool, typer.Option("--json", help="Print all that is known, as JSON.")] = False,
 ) -> None:
-    """Tell what happened to an order, what it waits for, and which steps are safe by hand."""
+    """Tell what happened to an order, what it waits for, and which steps are safe by hand.
+
+    Of what happened the last hundred events are shown.
+    """
 
     async def work(client: Client) -> tuple[Json, Json]:
-        told = await client.want("GET", path("Orders", order_id, "Explain"))
-        events = await client.want("GET", path("Orders", order_id, "Events"))
-        return told.json, events.json["items"]
+        told = (await client.want("GET", path("Orders", order_id, "Explain"))).json
+        begin = max(0, told["version"] - SHOWN)
+        events = path("Orders", order_id, "Events") + f"?after={begin}&take={SHOWN}"
+        return told, (await client.want("GET", events)).json["items"]
 
     told, events = call(place(data, url, client_id, client_secret), work)
     console = Console(highlight=False, markup=False)

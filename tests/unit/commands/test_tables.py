@@ -33,13 +33,17 @@ ANSWERS: dict[str, Any] = {  # Any: JSON
         "omitted": 7,
         "checked": {"orders": 1},
     },
+    "/api/Orders/ORD-1/Explain": {"version": 250, "story": ["It waits for nothing."]},
+    "/api/Orders/ORD-1/Events?after=150&take=100": {
+        "items": [{"sequence": 250, "message": "The order was updated"}]
+    },
 }
 
 
 class _Api(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer a token, or what is known of the path."""
-        answer = ANSWERS.get(self.path.partition("?")[0])
+        answer = ANSWERS.get(self.path) or ANSWERS.get(self.path.partition("?")[0])
         body = (json.dumps(answer) if answer else "token").encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -85,3 +89,11 @@ def test_differences_that_are_not_listed_are_counted(url: str) -> None:
 
     assert "7 more are not listed" in shown
     assert "1 differences listed" in shown
+
+
+def test_an_order_with_many_events_is_explained_by_its_last_ones(url: str) -> None:
+    shown = printed(url, "explain", "ORD-1")
+
+    assert "250" in shown
+    assert "The order was updated" in shown
+    assert "It waits for nothing." in shown
