@@ -180,4 +180,4 @@ async def test_nothing_is_left_running_when_it_is_killed(up: Up) -> None:
 
     await up.stop(signal.SIGKILL)
 
-    assert await until(lambda: not alive(pids), within=25)
+    assert await until(lambda: not alive(pids), within=20)
