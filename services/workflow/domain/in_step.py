@@ -14,6 +14,7 @@ from contracts.order import Order, OrderForm
 from contracts.order_line import OrderLine
 from contracts.order_patch import read_only
 from contracts.payment import Payment
+from contracts.settings import OrderType
 from contracts.shipment import Shipment
 from services.workflow.domain.place import (
     AWAITING_INVENTORY,
@@ -48,7 +49,9 @@ class _Known:
     """The last shipment that holds the line, by line."""
 
 
-def in_step(before: Order, after: Order, cause: Cause, *, now: datetime) -> Order:
+def in_step(
+    before: Order, after: Order, cause: Cause, *, now: datetime, kind: OrderType | None
+) -> Order:
     """Return the changed order with lines, shipments and payments as a stored order has them.
 
     - A line only on a shipment is lifted to the form; one that the form lost is lost everywhere.
@@ -58,13 +61,14 @@ def in_step(before: Order, after: Order, cause: Cause, *, now: datetime) -> Orde
 
     :param before: the stored order
     :param after: the same with what the client wants
+    :param kind: the type of the order, which says what statuses mean
     """
     if after.order_form is before.order_form:
         return after
     known = _known(before)
     form = after.order_form or OrderForm()
     lines = list(_lines(form, known))
-    shipments = _shipments(after, form, lines, known)
+    shipments = _shipments(after, form, lines, known, kind)
     form = form.model_copy(
         update={
             "line_items": lines if lines or form.line_items is not None else None,
@@ -144,7 +148,11 @@ def _ours_kept(part: Part, old: Part | None) -> Part:
 
 
 def _shipments(
-    order: Order, form: OrderForm, lines: Sequence[OrderLine], known: _Known
+    order: Order,
+    form: OrderForm,
+    lines: Sequence[OrderLine],
+    known: _Known,
+    kind: OrderType | None,
 ) -> list[Shipment]:
     masters = {line.line_item_id: line for line in lines}
     shipments = [
@@ -157,12 +165,20 @@ def _shipments(
     stray = [line for line in lines if line.line_item_id not in held and _is_sent(line, known)]
     if not stray:
         return shipments
-    place = next((at for at, one in enumerate(shipments) if is_open(one)), len(shipments) - 1)
+    open_ones = [
+        at for at, one in enumerate(shipments) if is_open(one) and not _is_cancelled(one, kind)
+    ]
+    place = open_ones[0] if open_ones else len(shipments) - 1
     chosen = shipments[place]
     shipments[place] = chosen.model_copy(
         update={"line_items": [*(chosen.line_items or ()), *stray]}
     )
     return shipments
+
+
+def _is_cancelled(shipment: Shipment, kind: OrderType | None) -> bool:
+    status = kind.status(shipment.order_status) if kind is not None else None
+    return status is not None and status.is_canceled_status
 
 
 def _is_sent(line: OrderLine, known: _Known) -> bool:

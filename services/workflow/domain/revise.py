@@ -73,7 +73,8 @@ def revised(  # noqa: PLR0913 - what a rule may know is handed to it
     :raises Refused: validation-failed, naming every member at fault; order-line-read-only,
         status-not-available
     """
-    after = in_step(before, after, cause, now=now)
+    kind = configuration.order_type(after.order_type)
+    after = in_step(before, after, cause, now=now, kind=kind)
     if after.assets is not before.assets:
         after = replaced(after, assets=identified_assets(after.assets, cause))
     after = _still_filled_in(before, after, configuration)
