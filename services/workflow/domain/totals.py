@@ -130,7 +130,7 @@ def sums(
         tax_total += line.tax_total or ZERO
     cost = cost_excl_tax = discount = shipping = shipping_tax = credited = ZERO
     for shipment in shipments:
-        cost += shipment.shipping_sub_total or ZERO
+        cost += rounded(shipment.shipping_sub_total or ZERO, cent)
         cost_excl_tax += shipment.shipping_sub_total_excl_tax or ZERO
         discount += shipment.shipping_discount_amount or ZERO
         shipping += shipment.shipping_total or ZERO
@@ -145,7 +145,7 @@ def sums(
     return {
         "sub_total": sub_total,
         "sub_total_excl_tax": rounded(sub_total_excl_tax, cent),
-        "shipping_sub_total": rounded(cost, cent),
+        "shipping_sub_total": cost,
         "shipping_sub_total_excl_tax": cost_excl_tax,
         "shipping_discount_total": discount,
         "shipping_total": shipping,

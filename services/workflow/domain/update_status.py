@@ -5,7 +5,7 @@ from datetime import datetime
 
 from contracts.messages.orders import UpdateOrderStatus
 from contracts.order import Order
-from contracts.problems import problem
+from contracts.problems import FieldProblem, problem
 from contracts.settings import Configuration, OrderStatus, OrderType
 from contracts.shipment import Shipment, ShipmentInfo
 from services.chassis.outcomes import Refused
@@ -122,7 +122,8 @@ def _shipment_entered(  # noqa: PLR0913 - what a rule may know is handed to it
     shipments = list(_shipments(before))
     kind = configuration.order_type(before.order_type)
     wanted = info.order_status or command.status
-    status = allowed(kind, shipments[place].order_status, wanted)
+    path = "shipmentInfo.orderStatus" if info.order_status else "status"
+    status = allowed(kind, shipments[place].order_status, wanted, path=path)
     name = named(status, wanted)
     if DELETED in {name, named(_known(kind, command.status), command.status)}:
         detail = "Only a whole order is deleted: DELETE it, or leave shipmentInfo out."
@@ -151,19 +152,22 @@ def named(status: OrderStatus | None, wanted: str) -> str:
     return DELETED if name.casefold() == DELETED.casefold() else name
 
 
-def allowed(kind: OrderType | None, present: str | None, wanted: str) -> OrderStatus | None:
+def allowed(
+    kind: OrderType | None, present: str | None, wanted: str, *, path: str = "status"
+) -> OrderStatus | None:
     """Return the status to enter; None where the type is not configured, so anything goes.
 
+    :param path: the member of the request that wants it
     :raises Refused: unknown-status, status-not-available (decided 5.2)
     """
     if kind is None:
         return None
-    status = _known(kind, wanted)
-    refuse_unavailable(kind, present, wanted)
+    status = _known(kind, wanted, path=path)
+    refuse_unavailable(kind, present, wanted, path=path)
     return status
 
 
-def _known(kind: OrderType | None, wanted: str) -> OrderStatus | None:
+def _known(kind: OrderType | None, wanted: str, *, path: str = "status") -> OrderStatus | None:
     """Return the status of this name; Deleted needs no configuration.
 
     :raises Refused: unknown-status
@@ -171,13 +175,15 @@ def _known(kind: OrderType | None, wanted: str) -> OrderStatus | None:
     status = kind.status(wanted) if kind is not None else None
     if kind is not None and status is None and wanted.casefold() != DELETED.casefold():
         names = ", ".join(one.name for one in kind.order_statuses)
-        raise Refused(
-            problem("unknown-status", f"{kind.name} has the statuses {names}; send one of those.")
-        )
+        detail = f"{kind.name} has the statuses {names}; send one of those."
+        fault = FieldProblem(path=path, message=f"expected one of {names}", got=wanted[:64])
+        raise Refused(problem("unknown-status", detail, errors=(fault,)))
     return status
 
 
-def refuse_unavailable(kind: OrderType, present: str | None, wanted: str) -> None:
+def refuse_unavailable(
+    kind: OrderType, present: str | None, wanted: str, *, path: str = "status"
+) -> None:
     """Let no status follow that the present one does not list, where it enforces its list.
 
     :raises Refused: status-not-available (decided 5.2)
@@ -187,9 +193,9 @@ def refuse_unavailable(kind: OrderType, present: str | None, wanted: str) -> Non
         available = {name.casefold() for name in now_in.available_steps}
         if wanted.casefold() not in available:
             names = ", ".join(now_in.available_steps) or "none"
-            raise Refused(
-                problem("status-not-available", f"From {now_in.name} these may follow: {names}.")
-            )
+            detail = f"From {now_in.name} these may follow: {names}."
+            fault = FieldProblem(path=path, message=f"expected one of {names}", got=wanted[:64])
+            raise Refused(problem("status-not-available", detail, errors=(fault,)))
 
 
 def _shipments(order: Order) -> list[Shipment]:

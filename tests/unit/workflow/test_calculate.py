@@ -795,6 +795,17 @@ class TestShipment:
         totals = amounts(form_of(done), "shipping_total", "total", "tax_total", "total_excl_tax")
         assert totals == [106, 206, 36, 170]
 
+    def test_shipping_with_more_decimals_than_the_currency_adds_up_too(self) -> None:
+        order = an_order(
+            {"placedPrice": 100},
+            shipments=[{"shippingSubTotal": 59.55}, {"shippingSubTotal": 102.83}],
+        )
+
+        done = calculate(order, Pricing(default_tax_rate=Decimal(25), exponent=0))
+
+        totals = amounts(form_of(done), "shipping_sub_total", "shipping_total", "total")
+        assert totals == [163, 163, 263]
+
     def test_shipping_discounts_of_the_form_are_spread_by_cost(self) -> None:
         order = an_order(
             {"placedPrice": 100},

@@ -966,7 +966,9 @@ class TestUpdateStatus:
         with pytest.raises(Refused) as refusal:
             entering(document, "Next", configuration)
 
-        assert refusal.value.problem.slug == "status-not-available"
+        problem = refusal.value.problem
+        assert problem.slug == "status-not-available"
+        assert [(one.path, one.got) for one in problem.errors or ()] == [("status", "Next")]
 
     @pytest.mark.parametrize("skip", [False, True])
     @pytest.mark.parametrize("by_step", [False, True])

@@ -36,6 +36,7 @@ from tests.unit.workflow.kept import (
     holding,
     kept,
     lines_of,
+    patched_with,
     seen,
     shipments_of,
 )
@@ -207,17 +208,37 @@ class TestStatus:
         assert [line.delivered_quantity or 0 for line in held] == [0, 1]
 
     @pytest.mark.parametrize(
+        ("status", "path"), [("Ship", "shipmentInfo.orderStatus"), ("Nowhere", "status")]
+    )
+    def test_is_refused_naming_the_status_that_is_unknown(self, status: str, path: str) -> None:
+        info = {"orderStatus": "Nowhere" if status == "Ship" else "Ship"}
+
+        problem = refusal_of(two_shipments(), status, info)
+
+        assert problem.slug == "unknown-status"
+        assert [(one.path, one.got) for one in problem.errors or ()] == [(path, "Nowhere")]
+
+    @pytest.mark.parametrize(
         ("status", "info", "slug"),
         [
             ("Ship", {"shipmentId": "9"}, "shipment-not-found"),
-            ("Ship", {"orderStatus": "Nowhere"}, "unknown-status"),
-            ("Nowhere", {"orderStatus": "Ship"}, "unknown-status"),
             ("Deleted", {"shipmentId": "1"}, "status-not-available"),
             ("Ship", {"orderStatus": "deleted"}, "status-not-available"),
         ],
     )
     def test_is_refused(self, status: str, info: Json, slug: str) -> None:
         assert refusal_of(two_shipments(), status, info).slug == slug
+
+    @pytest.mark.parametrize(("cancelled", "place"), [("1", 1), ("2", 0)])
+    def test_takes_no_new_lines_once_it_is_cancelled(self, cancelled: str, place: int) -> None:
+        info = {"shipmentId": cancelled}
+        document = entering(two_shipments(), "OrderCanceled", info, skip_run_workflow=True).document
+        new = {"lineItemId": "3", "code": "SKU-003", "quantity": 1}
+
+        order = patched_with(document, {"orderForm": {"lineItems": [new]}}).document.order
+
+        held = [line.line_item_id for line in shipments_of(order)[place].line_items or ()]
+        assert held == [str(place + 1), "3"]
 
     def test_of_an_order_without_shipments_is_refused(self) -> None:
         document = kept(an_order(order_form=None, status="New"))
