@@ -4,8 +4,10 @@ Which ones, in this order: KONTOR_KAFKA_BOOTSTRAP and KONTOR_MONGO_URL; Docker, 
 the embedded stack.
 """
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from uuid import uuid4
 
 import pytest
@@ -17,6 +19,11 @@ from services.chassis.settings import ChassisSettings
 from tests.harness import Wire, forget_topics
 from tests.stack import Brokers, started
 
+if sys.platform == "win32":
+    from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
+
 # The same examples every time, however slow the machine: a run says something about the change and
 # nothing about luck. `pytest --hypothesis-profile=explore` looks further.
 laws.register_profile(
@@ -24,6 +31,11 @@ laws.register_profile(
 )
 laws.register_profile("explore", deadline=None, max_examples=1_000)
 laws.load_profile("same")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run everything on the loop that services run on: others keep time in another way."""
+    return {"services": new_event_loop}
 
 
 def pytest_configure(config: pytest.Config) -> None:

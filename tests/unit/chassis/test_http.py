@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.abc import ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -253,7 +255,8 @@ class TestRequest:
     async def test_uses_those_addresses_of_a_name_that_are_allowed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(socket, "getaddrinfo", a_name_server("10.0.0.1", "127.0.0.1"))
+        server = a_name_server("10.0.0.1", "127.0.0.1")
+        monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", server)
 
         async with a_client((ip_network("127.0.0.1/32"),)) as client, a_server(fine) as url:
             answer = await client.request(
@@ -343,11 +346,20 @@ class TestRequest:
         assert "hidden" not in told
 
 
-def a_name_server(*addresses: str) -> Callable[..., list[object]]:
-    def getaddrinfo(_: str, port: int, *__: object, **___: object) -> list[object]:
+def a_name_server(*addresses: str) -> Callable[..., Awaitable[list[ResolveResult]]]:
+    async def resolve(
+        _: aiohttp.ThreadedResolver, host: str, port: int, family: socket.AddressFamily
+    ) -> list[ResolveResult]:
         return [
-            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=family,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
             for address in addresses
         ]
 
-    return getaddrinfo
+    return resolve
