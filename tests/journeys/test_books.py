@@ -71,6 +71,23 @@ class TestTheBooks:
         assert told["lastFailure"]["step"] == "AuthorizePayment"
         assert told["reservations"] == []
 
+    async def test_name_a_cancelled_order_until_its_credit_is_taken(self, world: World) -> None:
+        await with_cards(world)
+        sku = await world.stock(20)
+        order = await world.placed(an_order(sku=sku, method=CARD))
+        await through(world, order["id"], "InProgress", "PackedAndReady", "Ship")
+
+        world.provider.behave("decline", times=1, only="credit")
+        await through(world, order["id"], "OrderCanceled")
+        named = await differences(world)
+        await through(world, order["id"], "OrderCanceled")
+
+        (payment,) = order["orderForm"]["payments"]
+        assert [(one["kind"], one["orderId"], one["found"]) for one in named] == [
+            ("cancelled-order-keeps-money", order["id"], payment["amount"])
+        ]
+        assert await differences(world) == []
+
     async def test_agree_after_an_answer_of_the_provider_was_lost(self, world: World) -> None:
         await with_cards(world)
         sku = await world.stock(20)

@@ -179,6 +179,51 @@ class TestBooksThatAgree:
 
         assert await found(books) == []
 
+    async def test_may_have_a_cancelled_order_that_was_credited(self, books: Database) -> None:
+        await a_cancelled_order(books, credited=PRICE)
+
+        assert await found(books) == []
+
+    async def test_may_have_a_cancelled_order_whose_credit_a_run_has_in_hand(
+        self, books: Database
+    ) -> None:
+        await a_cancelled_order(books, credited=TWO)
+        run = a_run(NOW, deadline=datetime.now(UTC) + timedelta(minutes=2))
+        stored = run.model_dump(by_alias=True, exclude_none=True)
+        await books["orders"].update_one({"_id": "ORD-2"}, {"$set": {"run": stored}})
+
+        assert await found(books) == []
+
+    async def test_may_have_an_order_that_keeps_money_and_is_not_cancelled(
+        self, books: Database
+    ) -> None:
+        await a_cancelled_order(books, credited=TWO)
+        await books["orders"].update_one({"_id": "ORD-2"}, {"$set": {"order.status": "Completed"}})
+
+        assert await found(books) == []
+
+    async def test_may_have_a_cancelled_order_that_keeps_what_its_delivered_goods_cost(
+        self, books: Database
+    ) -> None:
+        await a_cancelled_order(books, credited=PRICE / 2)
+        line = "order.orderForm.lineItems.0"
+        sold = {
+            f"{line}.quantity": TWO,
+            f"{line}.deliveredQuantity": Decimal(1),
+            f"{line}.extendedPrice": PRICE,
+        }
+        await books["orders"].update_one({"_id": "ORD-2"}, {"$set": sold})
+
+        assert await found(books) == []
+
+    async def test_may_have_a_cancelled_order_that_keeps_the_fee_of_a_return(
+        self, books: Database
+    ) -> None:
+        await a_cancelled_order(books, credited=PRICE - TWO)
+        await books["orders"].update_one({"_id": "ORD-2"}, {"$set": RETURNED_FOR_A_FEE})
+
+        assert await found(books) == []
+
     async def test_may_have_an_endpoint_with_filters_that_was_sent_nothing(
         self, books: Database
     ) -> None:
@@ -199,6 +244,41 @@ class TestBooksThatAgree:
 
 
 Change = Callable[[Database], Awaitable[Any]]
+
+
+async def a_cancelled_order(database: Database, *, credited: Decimal) -> None:
+    """Keep an order that was paid for and cancelled, and of which so much was given back."""
+    held = an_operation("ORD-2", LONG_AGO)
+    taken = an_operation("ORD-2", LONG_AGO, id=str(uuid4()), kind="capture")
+    given = an_operation(
+        "ORD-2", LONG_AGO, id=str(uuid4()), kind="credit", payment_id=taken.id, amount=credited
+    )
+    entries = [
+        shown(held),
+        shown(taken, id=taken.id, transaction_type="Capture"),
+        shown(given, id=given.id, transaction_type="Credit"),
+    ]
+    order = an_order_of("ORD-2", payments=entries, reserved=ZERO, version=1, status="OrderCanceled")
+    await keep(
+        database,
+        OrderDocument(id="ORD-2", order=order, version=1),
+        *versions(order, at=LONG_AGO, last=1),
+        a_delivery("ORD-2", 1, LONG_AGO),
+        held,
+        taken,
+        given,
+    )
+
+
+RETURNED_FOR_A_FEE = {
+    "order.orderForm.lineItems.0.quantity": TWO,
+    "order.orderForm.lineItems.0.returnQuantity": TWO,
+    "order.orderForm.lineItems.0.extendedPrice": PRICE,
+    "order.returnOrderForms": [
+        {"total": PRICE, "creditAmount": PRICE - TWO, "creditPayment": True},
+        {"total": PRICE, "creditPayment": False},
+    ],
+}
 
 
 def a_late_run(database: Database) -> Awaitable[Any]:
@@ -263,6 +343,18 @@ DIFFERENCES: list[tuple[str, str | None, str | None, Change]] = [
         lambda db: db["order_versions"].update_one(
             {"version": 2}, {"$set": {"isAborted": True, "statusCode": 201}}
         ),
+    ),
+    (
+        "cancelled-order-keeps-money",
+        "ORD-2",
+        None,
+        lambda db: a_cancelled_order(db, credited=PRICE - 1),
+    ),
+    (
+        "cancelled-order-overcredited",
+        "ORD-2",
+        None,
+        lambda db: a_cancelled_order(db, credited=PRICE + 1),
     ),
     (
         "payment-held",
@@ -397,6 +489,16 @@ class TestBooksThatDoNotAgree:
 
         assert [(one.kind, one.expected, one.found) for one in differences] == [
             ("stock-inventory", 10, 9.5)
+        ]
+
+    async def test_say_how_much_a_cancelled_order_may_keep(self, books: Database) -> None:
+        await a_cancelled_order(books, credited=PRICE - TEN)
+        await books["orders"].update_one({"_id": "ORD-2"}, {"$set": RETURNED_FOR_A_FEE})
+
+        differences = await found(books)
+
+        assert [(one.kind, one.order_id, one.expected, one.found) for one in differences] == [
+            ("cancelled-order-keeps-money", "ORD-2", 2, 10)
         ]
 
     async def test_agree_if_a_second_look_finds_that_it_was_only_on_its_way(

@@ -25,6 +25,11 @@ ADVICE: Final[dict[str, str]] = {
     "closed-order-holds-stock": "A cancelled or aborted order holds stock; run "
     "ReduceReservedInventory.",
     "closed-order-holds-money": "A cancelled or aborted order holds money; run CancelPayments.",
+    "cancelled-order-keeps-money": "A cancelled order keeps captured money that it has not earned; "
+    "look at the credits that Explain lists, then enter its status again, whose CancelPayments "
+    "credits the rest. What was paid back by hand is noted with a payment of type Credit.",
+    "cancelled-order-overcredited": "More was credited than was captured for a cancelled order; "
+    "compare the operations that Explain lists with what the provider says.",
     "payment-held": "The order and the payments service disagree on what is authorized and neither "
     "voided nor captured; compare the operations that Explain lists with the order's payments.",
     "payment-captured": "The order and the payments service disagree on what is captured and not "

@@ -9,7 +9,11 @@ from typing import Final
 
 from contracts.settings import Configuration
 from services.api.queries.reconcile.findings import Findings
-from services.api.queries.reconcile.payments import check_payments, held_by_operations
+from services.api.queries.reconcile.payments import (
+    check_cancelled,
+    check_payments,
+    held_by_operations,
+)
 from services.chassis.mongo import Bson, Collection, Database
 
 LATE: Final = timedelta(seconds=60)
@@ -18,7 +22,9 @@ LATE: Final = timedelta(seconds=60)
 _ZERO: Final = Decimal(0)
 _AT_ONCE: Final = 500
 _FIRST_RUN: Final = 201
+_LINE: Final = "order.orderForm.lineItems"
 _PAYMENT: Final = "order.orderForm.payments"
+_RETURN: Final = "order.returnOrderForms"
 _ORDER: Final[Bson] = {
     "version": 1,
     "run.id": 1,
@@ -28,15 +34,26 @@ _ORDER: Final[Bson] = {
     "order.modified": 1,
     "order.status": 1,
     "order.orderType": 1,
-    "order.orderForm.lineItems.lineItemId": 1,
-    "order.orderForm.lineItems.reservedInventoryQuantity": 1,
+    "order.orderForm.shippingTotal": 1,
+    "order.orderForm.handlingTotal": 1,
+    f"{_LINE}.lineItemId": 1,
+    f"{_LINE}.reservedInventoryQuantity": 1,
+    f"{_LINE}.quantity": 1,
+    f"{_LINE}.canceledQuantity": 1,
+    f"{_LINE}.deliveredQuantity": 1,
+    f"{_LINE}.returnQuantity": 1,
+    f"{_LINE}.extendedPrice": 1,
     f"{_PAYMENT}.transactionType": 1,
     f"{_PAYMENT}.status": 1,
     f"{_PAYMENT}.amount": 1,
     f"{_PAYMENT}.internalReference": 1,
+    f"{_RETURN}.total": 1,
+    f"{_RETURN}.creditAmount": 1,
+    f"{_RETURN}.creditPayment": 1,
 }
 _OPERATION: Final[Bson] = {
     "orderId": 1,
+    "paymentId": 1,
     "kind": 1,
     "state": 1,
     "amount": 1,
@@ -119,8 +136,11 @@ def _check(
         )
     _check_reservation(id_, order, beside, findings)
     check_payments(id_, order, beside.operations, findings)
-    if _holds_nothing(order, beside.last, configuration):
+    is_cancelled = _is_cancelled(order, configuration)
+    if is_cancelled or _was_refused(beside.last):
         _check_closed(id_, beside, findings)
+    if is_cancelled:
+        check_cancelled(id_, order, beside.operations, findings)
 
 
 def _may_be_gone(order: Bson, configuration: Configuration, now: datetime) -> bool:
@@ -150,12 +170,14 @@ def _check_reservation(id_: str, order: Bson, beside: _Beside, findings: Finding
             )
 
 
-def _holds_nothing(order: Bson, last: Bson | None, configuration: Configuration) -> bool:
-    """Whether the order is cancelled, or its first run was aborted (decided 5.1)."""
+def _is_cancelled(order: Bson, configuration: Configuration) -> bool:
     kind = configuration.order_type(order.get("orderType"))
     status = kind.status(order.get("status")) if kind is not None else None
-    if status is not None and status.is_canceled_status:
-        return True
+    return status is not None and status.is_canceled_status
+
+
+def _was_refused(last: Bson | None) -> bool:
+    """Whether the order's first run was aborted (decided 5.1)."""
     return last is not None and bool(last.get("isAborted")) and last["statusCode"] == _FIRST_RUN
 
 
