@@ -15,7 +15,10 @@ from contracts.settings.setting import Name, Property, Setting, TupleOf, distinc
 
 
 class ScheduledTask(Setting):
-    """Something that happens by itself from time to time (domain 2.14)."""
+    """Something that happens by itself from time to time (domain 2.14).
+
+    OrderAutomation is the only one that anything runs yet; the others are kept.
+    """
 
     name: Name
     active: Flag = True

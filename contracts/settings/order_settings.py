@@ -1,6 +1,7 @@
 """How orders are treated, whatever their type: every option of the configuration guide.
 
-An option that nothing here acts on changes only screens and printouts; it is kept for them.
+Options for screens and printouts are kept for them; the description of the API names those that
+nothing acts on yet.
 """
 
 from typing import Annotated, Final, Literal, get_args

@@ -1,6 +1,7 @@
 """The checked-in description of the HTTP API says what is served, and says it completely."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -101,6 +102,17 @@ def test_it_has_one_table_of_what_the_documents_leave_open() -> None:
         assert f"| {one.number} | {one.subject} | {one.answer} |" in said
         assert "|" not in one.subject + one.answer
         assert set(one.segments) <= set(SEGMENTS)
+
+
+def test_its_settings_that_nothing_acts_on_are_settings() -> None:
+    (idle,) = [one for one in OPEN_POINTS if one.number == "d 1.3"]
+    schemas = PUBLISHED["components"]["schemas"].values()
+    members = {name for schema in schemas for name in schema.get("properties", ())}
+
+    named = re.findall(r"`(\w+)`", idle.answer)
+
+    assert len(named) > 1
+    assert set(named) - members == set()
 
 
 class TestSegments:

@@ -448,6 +448,35 @@ OPEN_POINTS: Final = (
         "stored, and listed in `warnings`.",
     ),
     OpenPoint(
+        "d 1.3",
+        _SETTINGS,
+        "Settings that are accepted and kept, and that nothing acts on yet",
+        "Of statistics `useStatsOrderQueues`, `shippingProfitPercent`, "
+        "`includedOrderTypesForRevenueStats`, `includedOrderStatusesForRevenueStats`; of statuses "
+        "`isInProgressStatus`; of pick lists `isLockShipmentsOnPickList`; of payment options "
+        "`creditPriority`; of connectors `isAuthenticatedManually`, `disableStandardErrorPolicy`; "
+        "of deleting `deleteOrdersThreshold`; of returns, replacements and subscriptions "
+        "`returnSettings`, `replacementSettings`, `defaultReplacementOrderType`, "
+        "`subscriptionSettings`; of gift cards `giftCardSku`, `giftCardCompletedStatus`, "
+        "`giftCardValidMonths`, `giftCardTemplate`; of steps that are run by hand "
+        "`availableManualWorkflowSteps`, `defaultQuickProcessOrderStatus`; of customers "
+        "`shouldOrderStoreIdBeSavedOnCustomer`, `shouldOrderMarketIdBeSavedOnCustomer`, "
+        "`shouldOrderExternalIdsBeSavedOnCustomer`, `shouldCustomerExternalIdsBeSavedOnOrder`, "
+        "`shouldOrderPropertiesBeSavedOnCustomer`, `shouldCustomerPropertiesBeSavedOnOrder`; of "
+        "products `enrichDefaultPropertiesFromProduct`, `propertiesToEnrichOrderLineFromProduct`, "
+        "`propertiesToExcludeFromConfigurableProduct`, "
+        "`propertiesToEnrichOrderLineFromPriceList`; of origins and carts `defaultOrigin`, "
+        "`defaultOmsCartOrigin`, `enableCreateFromCart`; `omneo`, `isOrderValidationOnOpenEnabled` "
+        "and `inventoryChangeThreshold`. What is for screens and printouts is kept for them.",
+    ),
+    OpenPoint(
+        "d 1.7",
+        _SETTINGS,
+        "Which scheduled tasks run",
+        "OrderAutomation. The others, TryReserveOrderLines and DeleteOldOrders among them, are "
+        "accepted and kept, and nothing runs them yet.",
+    ),
+    OpenPoint(
         "43",
         _CLIENTS,
         "Deactivated clients",
