@@ -155,8 +155,9 @@ async def test_ten_times_the_orders_take_no_more_memory(
         tracemalloc.stop()
         return most
 
-    few = await peak(2)
-    many = await peak(20)
+    # The least of three: whatever else the process does meanwhile counts too.
+    few = min([await peak(2) for _ in range(3)])
+    many = min([await peak(20) for _ in range(3)])
 
     assert many < 2 * few
 
