@@ -3,6 +3,8 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -24,8 +26,12 @@ asyncio.run(service(Settings.from_environment()).run())
 """
 
 
-async def a_process(settings: ChassisSettings, **environment: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+@asynccontextmanager
+async def doomed(
+    settings: ChassisSettings, *, crash_at: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the service in a process that dies at this point, and does not outlive the block."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         _RUN,
@@ -35,10 +41,15 @@ async def a_process(settings: ChassisSettings, **environment: str) -> asyncio.su
             "KONTOR_TOPIC_PREFIX": settings.topic_prefix,
             "KONTOR_PARTITIONS": str(settings.partitions),
             "KONTOR_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
-            **environment,
+            "KONTOR_CRASH_AT": crash_at,
         },
         stdout=asyncio.subprocess.DEVNULL,
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 class TestAProcessThatDiesBetweenTheCallAndItsRecord:
@@ -55,16 +66,12 @@ class TestAProcessThatDiesBetweenTheCallAndItsRecord:
         clock = MovableClock()
         clock.advance(timedelta(minutes=2))  # past the lease of the process that died
 
-        dying = await a_process(settings, KONTOR_CRASH_AT="after_call:2")
-        try:
+        async with doomed(settings, crash_at="after_call:2") as dying:
             await answer_to(wire, shop.creation())
             events = await shop.hears(order_id, 1, times=2)
             await shop.delivery(events[0], "delivered")
             events += await shop.hears(order_id, 2, times=2)
             died = await asyncio.wait_for(dying.wait(), 30)
-        finally:
-            if dying.returncode is None:
-                dying.kill()
         events += await shop.hears(order_id, 3, times=2)
         async with running(service(webhook_settings, clock=clock)):
             await shop.until_taken(order_id, [1, 2, 3])
@@ -92,17 +99,13 @@ class TestAProcessThatDiesWhileItSendsWhatWasMissed:
         clock = MovableClock()
         clock.advance(timedelta(minutes=2))
 
-        dying = await a_process(settings, KONTOR_CRASH_AT="after_call:30")
-        try:
+        async with doomed(settings, crash_at="after_call:30") as dying:
             await answer_to(wire, shop.creation(is_enabled=False, payload="thin"))
             events = [event for one in orders for event in await shop.happens(one, 1, 2)]
             for event_id in events:
                 await shop.delivery(event_id, "skipped")
             await answer_to(wire, EnableWebhookEndpoint(**shop.own))
             died = await asyncio.wait_for(dying.wait(), 60)
-        finally:
-            if dying.returncode is None:
-                dying.kill()
         async with running(service(webhook_settings, clock=clock)):
             for order_id in orders:
                 await shop.until_taken(order_id, [1, 2], within=60)
@@ -136,13 +139,9 @@ class TestAProcessThatDiesWhileItDeliversASpanAgain:
         clock.advance(timedelta(minutes=2))
         span = Span(since=began, until=datetime.now(UTC), states=("delivered",))
 
-        dying = await a_process(settings, KONTOR_CRASH_AT="after_call:30")
-        try:
+        async with doomed(settings, crash_at="after_call:30") as dying:
             command = await wire.send(RedeliverEvents(**shop.own, span=span, count=260), times=2)
             died = await asyncio.wait_for(dying.wait(), 60)
-        finally:
-            if dying.returncode is None:
-                dying.kill()
         async with running(service(webhook_settings, clock=clock)):
             outcome = await until(lambda: the_end(mongo, command), within=60)
             for event_id in events:
