@@ -65,12 +65,12 @@ async def dead_letter(mongo: Database, reason: str = "", **which: object) -> Bso
 
 
 async def nothing_is_owed(mongo: Database) -> None:
-    """Wait until no outbox document is left."""
+    """Wait until no outbox document is left: behind a commit that hangs they wait half a minute."""
 
     async def settled() -> bool:
         return not await mongo["toy_outbox"].count_documents({})
 
-    await until(settled)
+    await until(settled, within=60)
 
 
 def events(wire: Wire, name: str) -> list[Envelope]:
