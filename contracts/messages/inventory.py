@@ -46,6 +46,26 @@ class ReserveStock(OrderMessage):
     require_all: bool = False
 
 
+class TopUpLine(StockLine):
+    """A line that is to hold its quantity in the end, and now takes at most so many more."""
+
+    most: Amount
+
+
+class TopUpReservation(OrderMessage):
+    """Set aside what there is for lines that hold too little; answered with StepFinished.
+
+    Nothing is given back, and what stays short is tried again some time: that is no Warning.
+    """
+
+    type: ClassVar[str] = "inventory.top_up_reservation"
+    topic: ClassVar[str] = COMMANDS
+
+    run_id: str
+    step: int
+    lines: tuple[TopUpLine, ...]
+
+
 class ReleaseStock(OrderMessage):
     """Give back all that the order still holds.
 

@@ -17,7 +17,7 @@ from contracts.settings.setting import Name, Property, Setting, TupleOf, distinc
 class ScheduledTask(Setting):
     """Something that happens by itself from time to time (domain 2.14).
 
-    OrderAutomation is the only one that anything runs yet; the others are kept.
+    OrderAutomation and TryReserveOrderLines are what anything runs yet; the others are kept.
     """
 
     name: Name
@@ -52,6 +52,8 @@ ORDER_VALIDATOR: Final = "webhookOrderValidator"
 """The name of the connector that validates orders (S2, order validation)."""
 ORDER_AUTOMATION: Final = "OrderAutomation"
 """The name of the scheduled task that lets automations act (S2, order automation)."""
+TRY_RESERVE: Final = "TryReserveOrderLines"
+"""The name of the one that reserves for orders that wait for stock (decided 6.1)."""
 _VALIDATES: Final = "IWebhookOrderValidator"
 
 

@@ -1,4 +1,4 @@
-"""A chain of delayed messages: what happens again and again is a message that sends its successor.
+"""Chains of delayed messages: what happens again and again is a message that sends its successor.
 
 Each link is as safe as any message. What no message can do is begin the chain, or notice that one
 was lost to a bug, or waits for a time that the settings have changed: that is looked after here, by
@@ -6,7 +6,7 @@ every process of the service, since a link that is sent twice has one effect.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -23,18 +23,18 @@ NOTICE = 1.0
 LOOK = 10.0
 PATIENCE = 10.0
 
-MissingLink = Callable[[Database, datetime, Configuration], Awaitable[Message | None]]
-"""Returns the message that should have come by now, if it has not."""
+MissingLinks = Callable[[Database, datetime, Configuration], Awaitable[Sequence[Message]]]
+"""Returns the messages that should have come by now and have not, at most one of each chain."""
 
 log = structlog.get_logger()
 
 
 class Chain:
-    """Keeps the chain of one service going; it looks every ten seconds, and at new settings."""
+    """Keeps the chains of one service going; it looks every ten seconds, and at new settings."""
 
     def __init__(
         self,
-        missing: MissingLink,
+        missing: MissingLinks,
         *,
         database: Database,
         producer: Producer,
@@ -76,9 +76,10 @@ class Chain:
 
     async def _look(self, configuration: Configuration) -> None:
         now = self._clock.now()
-        message = await self._missing(self._database, now, configuration)
-        if message is None:
-            return
+        for message in await self._missing(self._database, now, configuration):
+            await self._send(message, now)
+
+    async def _send(self, message: Message, now: datetime) -> None:
         # An id of its own: the last such message may have come too early to have an effect.
         id_ = new_id()
         log.info("chain.begun", message=message.type, message_id=id_)

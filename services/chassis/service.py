@@ -11,7 +11,7 @@ import structlog
 from services.chassis import health, logging
 from services.chassis.broker import broker, subscribe
 from services.chassis.calls import Calls, Gateway
-from services.chassis.chain import Chain, MissingLink
+from services.chassis.chain import Chain, MissingLinks
 from services.chassis.clock import Clock
 from services.chassis.configuration import Watched
 from services.chassis.consumer import Consumer, Table
@@ -60,7 +60,7 @@ class Service:
         prepare: Prepare = _nothing_to_prepare,
         release: Release = _nothing_to_release,
         after_commit: AfterCommit | None = None,
-        missing_link: MissingLink | None = None,
+        missing_links: MissingLinks | None = None,
         clock: Clock | None = None,
         retry_delays: Sequence[float] = RETRY_DELAYS,
         gather: float = 0,
@@ -88,8 +88,8 @@ class Service:
             clock=self.clock,
             configuration=lambda: self.watched.current,
         )
-        self.chain = missing_link and Chain(
-            missing_link,
+        self.chain = missing_links and Chain(
+            missing_links,
             database=self.database,
             producer=self.producer,
             clock=self.clock,

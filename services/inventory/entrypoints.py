@@ -11,6 +11,7 @@ from contracts.messages.inventory import (
     RenameReservedLines,
     ReserveStock,
     SetStock,
+    TopUpReservation,
 )
 from contracts.messages.orders import OrderMessage
 from services.chassis.batch import Batch, Key, Loads
@@ -20,7 +21,7 @@ from services.inventory import handlers
 from services.inventory.domain import Reservation, StockRecord, held_places, place
 
 
-def _lines(command: ReserveStock | ReduceStock) -> Loads:
+def _lines(command: ReserveStock | TopUpReservation | ReduceStock) -> Loads:
     """Name the order's reservation and the records of the lines."""
     lines = command.lines
     return [
@@ -47,6 +48,9 @@ def _items(command: SetStock) -> Loads:
 
 TABLE: Final[Table] = {
     ReserveStock: Route(ReserveStock, handlers.reserve_stock, loads=_lines, then=_held),
+    TopUpReservation: Route(
+        TopUpReservation, handlers.top_up_reservation, loads=_lines, then=_held
+    ),
     ReleaseStock: Route(ReleaseStock, handlers.release_stock, loads=_reservation, then=_held),
     ReleaseUnits: Route(ReleaseUnits, handlers.release_units, loads=_reservation, then=_held),
     ForgetReservation: Route(

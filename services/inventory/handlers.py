@@ -11,6 +11,7 @@ from contracts.messages.inventory import (
     ReserveStock,
     SetStock,
     StockLine,
+    TopUpReservation,
 )
 from services.chassis.unit_of_work import UnitOfWork
 from services.inventory import domain
@@ -22,6 +23,15 @@ def reserve_stock(command: ReserveStock, uow: UnitOfWork) -> None:
     reservation = _reservation(uow, command.order_id)
     books = _books(uow, reservation, command.lines)
     after, answer = domain.reserve(command, reservation, books)
+    _keep(uow, books, reservation, after)
+    uow.send(answer)
+
+
+def top_up_reservation(command: TopUpReservation, uow: UnitOfWork) -> None:
+    """Set aside what there is by now and tell the order."""
+    reservation = _reservation(uow, command.order_id)
+    books = _books(uow, reservation, command.lines)
+    after, answer = domain.top_up(command, reservation, books)
     _keep(uow, books, reservation, after)
     uow.send(answer)
 

@@ -12,9 +12,9 @@ from services.chassis.kafka import REPLIES
 from services.chassis.mongo import Database
 from services.chassis.patience import RETRY_DELAYS
 from services.chassis.service import Service
-from services.workflow.entrypoints import TABLE, automation, validation
-from services.workflow.gateways import Automations, Validator
-from services.workflow.queries import fill_in, mark_late, missing_run, prepare
+from services.workflow.entrypoints import TABLE, looking, validation
+from services.workflow.gateways import Looks, Validator
+from services.workflow.queries import fill_in, mark_late, missing_runs, prepare
 from services.workflow.settings import Settings
 
 log = structlog.get_logger()
@@ -29,9 +29,7 @@ def service(
     """Wire the service onto the real Kafka and MongoDB."""
     clock, outbound = clock or Clock(), Outbound(settings.allowed_networks)
     validator = Validator(outbound, clock=clock, configuration=lambda: built.watched.current)
-    automations = Automations(
-        lambda: built.database, clock=clock, configuration=lambda: built.watched.current
-    )
+    looks = Looks(lambda: built.database, clock=clock, configuration=lambda: built.watched.current)
     filling: list[asyncio.Task[None]] = []
 
     async def prepare_and_fill_in(database: Database) -> None:
@@ -60,11 +58,11 @@ def service(
             REPLIES,
         ],
         table=TABLE,
-        gateways=[validation(validator), automation(automations)],
+        gateways=[validation(validator), looking(looks)],
         prepare=prepare_and_fill_in,
         release=leave_off,
         after_commit=mark_late,
-        missing_link=missing_run,
+        missing_links=missing_runs,
         clock=clock,
         retry_delays=retry_delays,
     )

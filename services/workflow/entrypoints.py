@@ -28,8 +28,11 @@ from contracts.messages.orders import (
     PutPayments,
     ReplaceOrder,
     RunAutomations,
+    RunReservations,
+    RunScheduledTask,
     RunTimedOut,
     StepFinished,
+    TryReserveOrderLines,
     UpdateOrder,
     UpdateOrderStatus,
     WriteLog,
@@ -43,7 +46,6 @@ from services.workflow import handlers
 from services.workflow.domain.add_comment import add_comment
 from services.workflow.domain.add_lines import add_lines
 from services.workflow.domain.add_payments import add_payments
-from services.workflow.domain.automation_runs import RUNS, AutomationRuns, Look, Looked
 from services.workflow.domain.cancel_line import cancel_line, cancel_lines
 from services.workflow.domain.changing import Rule
 from services.workflow.domain.delete_order import delete_order
@@ -55,12 +57,13 @@ from services.workflow.domain.patch_order import patch_order
 from services.workflow.domain.put_payments import put_payments
 from services.workflow.domain.receipt import Receipt
 from services.workflow.domain.rename_lines import rename_lines
+from services.workflow.domain.scheduled import Look, Looked, ScheduledRuns
 from services.workflow.domain.update import replace_order, update
 from services.workflow.domain.update_status import update_status
 from services.workflow.domain.validate import ValidationCall
-from services.workflow.gateways import CONCURRENCY, Automations, Validator
+from services.workflow.gateways import CONCURRENCY, Looks, Validator
 from services.workflow.handlers import changing, validating
-from services.workflow.handlers.automate import AUTOMATION
+from services.workflow.handlers.schedule import LOOK
 from services.workflow.handlers.validate import VALIDATION
 
 
@@ -72,8 +75,8 @@ def _all_orders(command: ImportOrders) -> Loads:
     return [(OrderDocument, order.id) for order in command.orders]
 
 
-def _runs(_: RunAutomations | Look) -> Loads:
-    return [(AutomationRuns, RUNS)]
+def _runs(of: RunScheduledTask | Look) -> Loads:
+    return [(ScheduledRuns, of.task)]
 
 
 def _numbered(command: PlaceNumberedOrder) -> Loads:
@@ -148,8 +151,10 @@ TABLE: Mapping[type[Message], Route[Any]] = {
         _order,
     ),
     # What happens by itself.
-    RunAutomations: Route(RunAutomations, handlers.run_automations, _runs),
+    RunAutomations: Route(RunAutomations, handlers.run_scheduled_task, _runs),
+    RunReservations: Route(RunReservations, handlers.run_scheduled_task, _runs),
     AutomateOrder: Route(AutomateOrder, handlers.automate_order, _order),
+    TryReserveOrderLines: Route(TryReserveOrderLines, handlers.try_reserve_order_lines, _order),
     # What changes nothing of the order.
     WriteLog: Route(WriteLog, handlers.write_log, _order),
     # The end of an order.
@@ -168,12 +173,12 @@ def validation(validator: Validator) -> Gateway[ValidationCall, Order | Problem]
     )
 
 
-def automation(automations: Automations) -> Gateway[Look, Looked]:
-    """Return the call that looks for the orders of automations; there is one lane of them."""
+def looking(looks: Looks) -> Gateway[Look, Looked]:
+    """Return the call that looks for the orders of scheduled tasks; each task has one lane."""
     return Gateway(
-        kind=AUTOMATION,
+        kind=LOOK,
         request=Look,
-        call=automations.look,
+        call=looks.look,
         record=handlers.record_look,
         loads=_runs,
     )

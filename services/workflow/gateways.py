@@ -1,4 +1,4 @@
-"""The order validator, over HTTP (S2, order validation); what automations look at, in MongoDB."""
+"""The order validator, over HTTP (S2, order validation); what tasks look at, in MongoDB."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from contracts.messages.orders import AutomateOrder
 from contracts.model import Invalid, parse
 from contracts.order import Order
 from contracts.problems import Problem, problem
-from contracts.settings import Configuration, Connector, OrderAutomation
+from contracts.settings import ORDER_AUTOMATION, TRY_RESERVE, Configuration, Connector
 from services.chassis.calls import Attempt
 from services.chassis.clock import Clock
 from services.chassis.http import Answer, CallFailed, Outbound
@@ -23,10 +23,11 @@ from services.workflow.domain.automate import (
     needs,
     promised_to,
 )
-from services.workflow.domain.automation_runs import Look, Looked, Position, from_here, page_size
 from services.workflow.domain.order import OrderDocument
+from services.workflow.domain.scheduled import Look, Looked, Position, from_here, page_size
+from services.workflow.domain.try_reserve import allotted, wanted
 from services.workflow.domain.validate import ValidationCall, unavailable
-from services.workflow.queries import available, orders_behind
+from services.workflow.queries import available, orders_behind, orders_waiting
 
 CONCURRENCY: Final = 32
 LONGEST_ANSWER: Final = 4 * 1024 * 1024
@@ -115,8 +116,8 @@ def _reason(body: bytes) -> str | None:
     return found and found[:_LONGEST_REASON]
 
 
-class Automations:
-    """Looks which orders automations concern; what it asks is our own database."""
+class Looks:
+    """Looks which orders scheduled tasks concern; what it asks is our own database."""
 
     def __init__(
         self,
@@ -128,12 +129,16 @@ class Automations:
         self._database = database
         self._clock = clock
         self._configuration = configuration
+        self._tasks = {ORDER_AUTOMATION: self._automations, TRY_RESERVE: self._reservations}
 
     async def look(self, look: Look, _: Attempt) -> Looked:
-        """Return what the next candidates come to; those of an automation that has none are none.
+        """Return what the task's next candidates come to; a task without any comes to nothing.
 
         A look that is repeated may find others: only what is recorded of it counts.
         """
+        return await self._tasks[look.task](look)
+
+    async def _automations(self, look: Look) -> Looked:
         configuration, now = self._configuration(), self._clock.now()
         for automation, position in from_here(look.position, configuration):
             found = await orders_behind(
@@ -153,10 +158,27 @@ class Automations:
                 return Looked(
                     [AutomateOrder(order_id=one.id, automation=automation) for one in concerned],
                     seen=len(found),
-                    position=_behind(automation, found[-1].order),
+                    position=Position(
+                        automation=automation,
+                        at=found[-1].order.created or _LONG_AGO,
+                        order_id=found[-1].id,
+                    ),
                     promised=promised,
                 )
         return Looked()
+
+    async def _reservations(self, look: Look) -> Looked:
+        configuration = self._configuration()
+        most = page_size(None, look, configuration)
+        found = await orders_waiting(self._database(), look.position, most=most)
+        records = {one.place for document in found for one in wanted(document, configuration)}
+        stock = await available(self._database(), records)
+        commands, promised = allotted(found, stock, look.promised, configuration)
+        last = found[-1] if found else None
+        if last is None or last.shortage is None:
+            return Looked()
+        position = Position(at=last.shortage.since, order_id=last.id)
+        return Looked(commands, seen=len(found), position=position, promised=promised)
 
     async def _in_stock(
         self, documents: Sequence[OrderDocument], promised: Mapping[str, Decimal]
@@ -166,7 +188,3 @@ class Automations:
         stock = await available(self._database(), records)
         there = {order.id for order in back_in_stock(orders, stock, promised)}
         return [one for one in documents if one.id in there]
-
-
-def _behind(automation: OrderAutomation, last: Order) -> Position:
-    return Position(automation=automation, created=last.created or _LONG_AGO, order_id=last.id)

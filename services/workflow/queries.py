@@ -11,29 +11,33 @@ from typing import Final
 
 from pymongo import UpdateOne
 
-from contracts.messages.orders import RunAutomations
+from contracts.messages.orders import RunScheduledTask
 from contracts.search import EVERYTHING, compiled
-from contracts.settings import Configuration, OrderAutomation
+from contracts.settings import TRY_RESERVE, Configuration, OrderAutomation
 from contracts.stored import order_model
 from contracts.terms import GROUPS, LATE
 from services.chassis.mongo import Bson, Database
-from services.workflow.domain.automate import candidates, pace
-from services.workflow.domain.automation_runs import RUNS, AutomationRuns, Position, missing
+from services.workflow.domain.automate import candidates
 from services.workflow.domain.find import found_by
 from services.workflow.domain.order import OrderDocument, VersionDocument
+from services.workflow.domain.scheduled import TASKS, Position, ScheduledRuns, missing, pace
 
 _AT_ONCE: Final = 200
 _TICK: Final = timedelta(milliseconds=1)
+_SINCE: Final = "shortage.since"
+_WAITS: Final = {_SINCE: {"$exists": True}}
 
 
 async def prepare(database: Database) -> None:
     """Create what orders are found by: their cart, their secret key; versions go when they expire.
 
-    The api finds them so (S0, get order by cart id, get order by secret key).
+    The api finds them so (S0, get order by cart id, get order by secret key). Orders that wait for
+    stock stand in line by the time since when.
     """
     orders = database[OrderDocument.collection]
     await orders.create_index("order.orderForm.cartId", sparse=True)
     await orders.create_index("secretKeyHash", sparse=True)
+    await orders.create_index([(_SINCE, 1), ("_id", 1)], partialFilterExpression=_WAITS)
     versions = database[VersionDocument.collection]
     await versions.create_index("expires", sparse=True, expireAfterSeconds=0)
 
@@ -80,19 +84,30 @@ async def mark_late(database: Database, ids: Collection[str], since: datetime | 
         read = {"read": {"$gte": late}}
 
 
-# -- automations -----------------------------------------------------------------------------------
+# -- scheduled tasks -------------------------------------------------------------------------------
 
 
-async def missing_run(
+async def missing_runs(
     database: Database, now: datetime, configuration: Configuration
-) -> RunAutomations | None:
-    """Return the message of the run of automations that should have begun by now, if there is."""
-    interval = pace(configuration)
+) -> list[RunScheduledTask]:
+    """Return the message of each scheduled task whose run should have begun by now."""
+    found = [
+        await _missing_run(database, task, now=now, configuration=configuration) for task in TASKS
+    ]
+    return [one for one in found if one is not None]
+
+
+async def _missing_run(
+    database: Database, task: str, *, now: datetime, configuration: Configuration
+) -> RunScheduledTask | None:
+    interval = pace(task, configuration)
     if interval is None:
         return None  # most systems have no automations, and this is asked all day
-    stored = await database[AutomationRuns.collection].find_one({"_id": RUNS})
-    runs = AutomationRuns.model_validate(stored) if stored is not None else None
-    return missing(runs, interval=interval, now=now)
+    if task == TRY_RESERVE and not await orders_waiting(database, None, most=1):
+        return None
+    stored = await database[ScheduledRuns.collection].find_one({"_id": task})
+    runs = ScheduledRuns.model_validate(stored) if stored is not None else None
+    return missing(task, runs, interval=interval, now=now)
 
 
 async def orders_behind(  # noqa: PLR0913 - what a search may know is handed to it
@@ -111,12 +126,31 @@ async def orders_behind(  # noqa: PLR0913 - what a search may know is handed to 
     query = compiled(candidates(automation), EVERYTHING, now=now, configuration=configuration)
     conditions: list[Bson] = [query.match, {"run": None}]
     if position is not None:
-        created = {"order.created": {"$gte": position.created}}
-        later = {"order.created": {"$gt": position.created}}
+        created = {"order.created": {"$gte": position.at}}
+        later = {"order.created": {"$gt": position.at}}
         conditions += [created, {"$or": [later, {"_id": {"$gt": position.order_id}}]}]
     found = database[OrderDocument.collection].find({"$and": conditions})
     oldest = found.sort([("order.created", 1), ("_id", 1)]).limit(most)
     return [OrderDocument.from_bson(one) for one in await oldest.to_list(None)]
+
+
+async def orders_waiting(
+    database: Database, position: Position | None, *, most: int
+) -> list[OrderDocument]:
+    """Return the next orders that wait for stock, who has waited longest first.
+
+    Those that a run holds are among them: they keep their place in the line.
+    """
+    conditions: list[Bson] = [_WAITS]
+    if position is not None:
+        later = {_SINCE: {"$gt": position.at}}
+        conditions += [
+            {_SINCE: {"$gte": position.at}},
+            {"$or": [later, {"_id": {"$gt": position.order_id}}]},
+        ]
+    found = database[OrderDocument.collection].find({"$and": conditions})
+    longest = found.sort([(_SINCE, 1), ("_id", 1)]).limit(most)
+    return [OrderDocument.from_bson(one) for one in await longest.to_list(None)]
 
 
 async def available(database: Database, records: Collection[str]) -> dict[str, Decimal]:

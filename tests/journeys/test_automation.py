@@ -79,7 +79,7 @@ async def more_runs(world: World) -> None:
     """Wait until two runs have begun and ended that knew all that had happened before."""
 
     async def number() -> int:
-        found = await world.db["automation_runs"].find_one({})
+        found = await world.db["scheduled_runs"].find_one({})
         return int(found["number"]) if found is not None else 0
 
     before = await number()

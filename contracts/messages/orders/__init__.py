@@ -42,6 +42,7 @@ from contracts.messages.orders.message import (
     OrderMessage,
 )
 from contracts.messages.orders.runs import (
+    Allotment,
     AutomateOrder,
     ImportOrders,
     Numbering,
@@ -50,9 +51,12 @@ from contracts.messages.orders.runs import (
     PlaceOrder,
     PlacePosOrder,
     RunAutomations,
+    RunReservations,
+    RunScheduledTask,
     RunTimedOut,
     StepFinished,
     StepStatus,
+    TryReserveOrderLines,
     UpdateOrderStatus,
 )
 
@@ -64,6 +68,7 @@ __all__ = [
     "AddOrderLineProperties",
     "AddOrderLines",
     "AddPayments",
+    "Allotment",
     "AutomateOrder",
     "CancelOrderLine",
     "CancelOrderLines",
@@ -98,9 +103,12 @@ __all__ = [
     "PutPayments",
     "ReplaceOrder",
     "RunAutomations",
+    "RunReservations",
+    "RunScheduledTask",
     "RunTimedOut",
     "StepFinished",
     "StepStatus",
+    "TryReserveOrderLines",
     "UpdateOrder",
     "UpdateOrderStatus",
     "WriteLog",

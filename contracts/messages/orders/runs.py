@@ -12,10 +12,12 @@ from pydantic_core import to_json
 from contracts.message import Message
 from contracts.messages.orders.changes import ChangeCommand
 from contracts.messages.orders.message import COMMANDS, OrderMessage
+from contracts.model import Model
+from contracts.money import Amount
 from contracts.order import NewOrder, Order
 from contracts.payment import Payment
 from contracts.problems import Problem
-from contracts.settings import OrderAutomation
+from contracts.settings import ORDER_AUTOMATION, TRY_RESERVE, OrderAutomation
 from contracts.shipment import ShipmentInfo
 from contracts.value import Value
 
@@ -208,22 +210,37 @@ class RunTimedOut(OrderMessage):
     step: int
 
 
-class RunAutomations(Message):
-    """Look which orders the automations concern (S2, order automation).
+class RunScheduledTask(Message):
+    """Look which orders a scheduled task concerns.
 
-    Each run sends the next one, delayed. `number` is one more than that of the last run, so that of
-    several such messages one has an effect.
+    Each run sends the next one of its task, delayed. `number` is one more than that of the last
+    run, so that of several such messages one has an effect.
     """
 
-    type: ClassVar[str] = "orders.run_automations"
     topic: ClassVar[str] = COMMANDS
+    task: ClassVar[str]
+    """Its name in the settings (domain 2.14)."""
 
     number: int
 
     @property
     def key(self) -> str:
-        """All of them in one line: there is one chain."""
-        return "automations"
+        """Those of a task in one line: there is one chain of each."""
+        return self.task
+
+
+class RunAutomations(RunScheduledTask):
+    """Look which orders the automations concern (S2, order automation)."""
+
+    type: ClassVar[str] = "orders.run_automations"
+    task: ClassVar[str] = ORDER_AUTOMATION
+
+
+class RunReservations(RunScheduledTask):
+    """Look which orders wait for stock that is there by now (decided 6.1)."""
+
+    type: ClassVar[str] = "orders.run_reservations"
+    task: ClassVar[str] = TRY_RESERVE
 
 
 class AutomateOrder(OrderMessage):
@@ -233,3 +250,24 @@ class AutomateOrder(OrderMessage):
     topic: ClassVar[str] = COMMANDS
 
     automation: OrderAutomation
+
+
+class Allotment(Model):
+    """How many units a line of a shipment may take of what is in stock."""
+
+    line_item_id: str
+    shipment_id: str | None = None
+    quantity: Amount
+
+
+class TryReserveOrderLines(OrderMessage):
+    """Reserve what a reservation before did not find, as far as the order still waits for it.
+
+    `lines` says what there is for it. Without any, nothing of the order waited when it was looked
+    at (decided 6.1).
+    """
+
+    type: ClassVar[str] = "orders.try_reserve_order_lines"
+    topic: ClassVar[str] = COMMANDS
+
+    lines: tuple[Allotment, ...] = ()

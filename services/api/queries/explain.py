@@ -104,6 +104,14 @@ class HeldLine(Model):
     is_reduced: bool = False
 
 
+class ShortLines(Model):
+    """Lines that wait for stock; TryReserveOrderLines reserves it as it comes in (decided 6.1)."""
+
+    since: datetime
+    lines: list[str]
+    """Their ids."""
+
+
 class PaymentState(Model):
     """One operation with the order's money, and how far it is."""
 
@@ -148,6 +156,7 @@ class Explanation(Model):
     errors: list[EntityError]
     dead_letters: list[DeadLetterSummary]
     reservations: list[HeldLine]
+    shortage: ShortLines | None = None
     payments: list[PaymentState]
     notifications: list[NotificationState]
     deliveries: dict[str, int]
@@ -164,7 +173,7 @@ async def facts(
     """Return what is known of an order, without its story; None if there is no such order."""
     stored = await database["orders"].find_one(
         {"_id": order_id},
-        {"version": 1, "run": 1, "order.orderNumber": 1, "order.status": 1}
+        {"version": 1, "run": 1, "shortage": 1, "order.orderNumber": 1, "order.status": 1}
         | {"order.orderType": 1, "order.errors": 1},
     )
     if stored is None:
@@ -175,6 +184,7 @@ async def facts(
     errors = [EntityError.model_validate(one) for one in order.get("errors", ())]
     reservation = await database["reservations"].find_one({"_id": order_id}) or {}
     held = [HeldLine.model_validate(line) for line in reservation.get("lines", ())]
+    short = stored.get("shortage")
     return Explanation(
         order_id=order_id,
         order_number=order.get("orderNumber"),
@@ -192,6 +202,7 @@ async def facts(
             for one in await _newest(database, "dead_letters", order_id, "at", {"data": 0})
         ],
         reservations=held,
+        shortage=ShortLines.model_validate(short) if short is not None else None,
         payments=[
             PaymentState.model_validate(one)
             for one in await _newest(database, "payment_operations", order_id, "created")

@@ -93,6 +93,9 @@ def _of_stock(known: Explanation) -> Iterator[str]:
         yield f"The goods of line {line.line_item_id} have left {line.warehouse_code}."
     if not held and not left:
         yield "The order holds no stock."
+    if known.shortage is not None:
+        lines = ", ".join(known.shortage.lines)
+        yield f"Waiting for stock since {_at(known.shortage.since)}: line {lines}."
 
 
 def _of_payment(operation: PaymentState) -> str:

@@ -9,6 +9,7 @@ from services.inventory.domain.reservation import (
     release_units,
     rename_lines,
     reserve,
+    top_up,
 )
 from services.inventory.domain.stock import (
     Books,
@@ -34,4 +35,5 @@ __all__ = [
     "rename_lines",
     "reserve",
     "set_stock",
+    "top_up",
 ]

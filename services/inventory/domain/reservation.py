@@ -11,6 +11,7 @@ from contracts.messages.inventory import (
     RenameReservedLines,
     ReserveStock,
     StockLine,
+    TopUpReservation,
 )
 from contracts.messages.orders import StepFinished, StepStatus
 from services.chassis.document import Document
@@ -63,6 +64,22 @@ def reserve(
     reservation = _with(reservation, holdings.values())
     status = StepStatus.WARNING if short else StepStatus.SUCCESS
     return reservation, _answer(command, reservation, status, _shortage(short))
+
+
+def top_up(
+    command: TopUpReservation, reservation: Reservation, books: Books
+) -> tuple[Reservation, StepFinished]:
+    """Let each line hold more, up to its quantity and as far as there is (decided 6.1)."""
+    holdings = {_unit(line): line for line in reservation.lines}
+    for line in command.lines:
+        holding = holdings.get(_unit(line))
+        if holding is not None and (holding.is_reduced or _place(holding) != _place(line)):
+            continue
+        held = holding.quantity if holding is not None else ZERO
+        taken = _take(line, min(line.quantity - held, line.most), books)
+        holdings[_unit(line)] = _holding(line, held + taken)
+    reservation = _with(reservation, holdings.values())
+    return reservation, _answer(command, reservation, StepStatus.SUCCESS, "")
 
 
 def release(
@@ -263,7 +280,7 @@ def _reserved(reservation: Reservation) -> dict[str, Decimal]:
 
 
 def _answer(
-    command: ReserveStock | ReduceStock,
+    command: ReserveStock | ReduceStock | TopUpReservation,
     reservation: Reservation,
     status: StepStatus,
     reason: str,

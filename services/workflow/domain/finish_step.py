@@ -8,6 +8,7 @@ from services.chassis.outcomes import Ignore
 from services.workflow.domain.change import absorb, noted, pricing
 from services.workflow.domain.order import OrderDocument, Run, is_after_saving, step_key
 from services.workflow.domain.run import Progress, go_on, time_out
+from services.workflow.domain.shortage import reported
 
 
 class RunOver(Ignore):
@@ -50,6 +51,7 @@ def _late(
     key = step_key(finished.run_id, finished.step)
     if any(error.reference_id == key for error in document.order.errors or ()):
         raise RunOver
+    document = reported(document, finished, now)
     order = absorb(document.order, finished, pricing(document.order, configuration))
     failed = finished.status is StepStatus.ERROR
     if failed or finished.status is StepStatus.WARNING:

@@ -151,6 +151,14 @@ class Reported:
         )
 
 
+class Shortage(Part):
+    """Lines that wait for stock: a reservation did not find all of what they need (decided 6.1)."""
+
+    since: datetime
+    lines: tuple[str, ...]
+    """Their ids."""
+
+
 class OrderDocument(Document):
     """An order as it is kept.
 
@@ -165,6 +173,7 @@ class OrderDocument(Document):
     run: Run | None = None
     given_up: tuple[str, ...] = ()
     """Steps that timed out with nothing to take them back: what they report late still counts."""
+    shortage: Shortage | None = None
     history: History | None = None
     secret_key_hash: bytes | None = None
     """By which the order is found for whoever knows its secretKey (domain 3 no. 16)."""
@@ -203,6 +212,8 @@ class OrderDocument(Document):
             stored["run"] = self.run.model_dump(by_alias=True, exclude_none=True)
         if (only is None or "given_up" in only) and self.given_up:
             stored["givenUp"] = self.given_up
+        if (only is None or "shortage" in only) and self.shortage is not None:
+            stored["shortage"] = self.shortage.model_dump(by_alias=True)
         if (only is None or "history" in only) and self.history is not None:
             stored["history"] = self.history.model_dump(exclude_none=True)
         if (only is None or "secret_key_hash" in only) and self.secret_key_hash is not None:
@@ -213,6 +224,7 @@ class OrderDocument(Document):
     def from_bson(cls, stored: Bson) -> "OrderDocument":
         """Read the stored form."""
         run, history = stored.get("run"), stored.get("history")
+        shortage = stored.get("shortage")
         return cls.model_construct(
             id=stored["_id"],
             revision=stored["revision"],
@@ -220,6 +232,7 @@ class OrderDocument(Document):
             version=stored["version"],
             run=Run.model_validate(run) if run is not None else None,
             given_up=tuple(stored.get("givenUp", ())),
+            shortage=Shortage.model_validate(shortage) if shortage is not None else None,
             history=History.model_validate(history) if history is not None else None,
             secret_key_hash=stored.get("secretKeyHash"),
         )

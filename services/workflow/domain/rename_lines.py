@@ -21,6 +21,7 @@ from services.workflow.domain.changing import admitted, changed
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
+from services.workflow.domain.shortage import renamed as renamed_shortage
 
 _NAMES: Final = frozenset(
     {"line_item_id", "package_line_item_id", "original_multi_buy_line_item_id"}
@@ -60,7 +61,7 @@ def rename_lines(
         for line in shipment.line_items or ()
     ]
     progress = changed(
-        document,
+        renamed_shortage(document, news),
         _renamed(before, news, {}),
         command,
         cause,

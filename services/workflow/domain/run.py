@@ -30,6 +30,7 @@ from services.workflow.domain.order import (
     step_key,
 )
 from services.workflow.domain.plan import Planned, plan
+from services.workflow.domain.shortage import released, reported
 from services.workflow.domain.steps import Asked, Context, act, step_named
 from services.workflow.domain.undo import to_undo, undone
 
@@ -85,6 +86,10 @@ def go_on(
             return Progress(document.model_copy(update={"run": run}))
     steps = _planned(document, run, configuration)
     planned = steps[run.position - run.begins]
+    document = reported(document, finished, now)
+    step = step_named(planned.step.name)
+    if step is not None and step.releases:
+        document = released(document, run)
     status = max((one.status for one in answers), key=_SEVERITIES.index)
     reason = "; ".join(one.reason for one in answers if one.reason) or None
     stop = planned.stops(status)
@@ -327,6 +332,8 @@ def _abort(
         if step is not None and step.undo is not None:
             messages += step.undo(order, undo.payment_ids, run, configuration)
             order = undone(order, undo, run.shipment, now)
+            if not undo.payment_ids:
+                document = released(document, run)
     order = _with_errors(order, run, now)
     order = settle(order, pricing(order, configuration))
     ended = document.model_copy(update={"order": order, "run": None})

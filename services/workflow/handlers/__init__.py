@@ -1,6 +1,5 @@
 """One function per message: load, decide, save, send."""
 
-from services.workflow.handlers.automate import automate_order, record_look, run_automations
 from services.workflow.handlers.change import changing, validating
 from services.workflow.handlers.erase import erase_order
 from services.workflow.handlers.log import write_log
@@ -11,6 +10,12 @@ from services.workflow.handlers.run import (
     place_pos_order,
     step_finished,
     time_run_out,
+)
+from services.workflow.handlers.schedule import (
+    automate_order,
+    record_look,
+    run_scheduled_task,
+    try_reserve_order_lines,
 )
 from services.workflow.handlers.validate import order_validated, record_answer
 
@@ -25,9 +30,10 @@ __all__ = [
     "place_pos_order",
     "record_answer",
     "record_look",
-    "run_automations",
+    "run_scheduled_task",
     "step_finished",
     "time_run_out",
+    "try_reserve_order_lines",
     "validating",
     "write_log",
 ]

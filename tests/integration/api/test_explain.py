@@ -12,7 +12,7 @@ from services.api.app import Api
 from services.chassis import inbox
 from services.chassis.mongo import Database
 from services.notifications.domain import Notification
-from services.workflow.domain.order import OrderDocument, StepResult
+from services.workflow.domain.order import OrderDocument, Shortage, StepResult
 from tests.integration.api.books import (
     TWO,
     ZERO,
@@ -64,7 +64,11 @@ async def a_waiting_order(database: Database) -> None:
     await keep(
         database,
         OrderDocument(
-            id=ID, order=an_order_of(ID, payments=[shown(held)], status="Ship"), version=3, run=run
+            id=ID,
+            order=an_order_of(ID, payments=[shown(held)], status="Ship"),
+            version=3,
+            run=run,
+            shortage=Shortage(since=NOW, lines=("1", "2")),
         ),
         held,
         an_operation(ID, NOW, id=str(uuid4()), kind="capture", state="pending", connector="bank"),
@@ -130,6 +134,7 @@ class TestExplain:
 
         assert [one["id"] for one in found["deadLetters"]] == ["dead-1"]
         assert found["reservations"][0]["quantity"] == 2
+        assert found["shortage"]["lines"] == ["1", "2"]
         assert {one["kind"]: one["state"] for one in found["payments"]} == {
             "authorize": "succeeded",
             "capture": "pending",
@@ -146,6 +151,7 @@ class TestExplain:
         assert "CapturePayments has been waiting for the payments service since" in story[1]
         assert any("not enough stock: SKU-001 (1 of 2)" in one for one in story)
         assert any("/api/DeadLetters/dead-1/Redrive" in one for one in story)
+        assert f"Waiting for stock since {NOW:%Y-%m-%d %H:%M:%S} UTC: line 1, 2." in story
         assert "Webhook deliveries: 1 delivered, 1 retrying." in story
 
     async def test_names_the_last_failure_and_what_may_be_done(

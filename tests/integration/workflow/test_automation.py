@@ -19,8 +19,8 @@ from services.chassis.mongo import Bson, Database
 from services.chassis.service import Service
 from services.chassis.settings import ChassisSettings
 from services.workflow.app import service
-from services.workflow.domain.automation_runs import Position
 from services.workflow.domain.order import OrderDocument, Run
+from services.workflow.domain.scheduled import Position
 from services.workflow.queries import orders_behind
 from services.workflow.settings import Settings
 from tests.builders import a_form, a_payment, an_order
@@ -82,12 +82,12 @@ class Automated:
 
     async def run(self) -> Bson:
         """Return the last run."""
-        return await self.db["automation_runs"].find_one({}) or {"number": 0}
+        return await self.db["scheduled_runs"].find_one({}) or {"number": 0}
 
     async def ended(self, number: int) -> None:
         """Wait until this run, or a later one, has ended."""
         query = {"number": {"$gte": number}, "hasEnded": True}
-        await until(lambda: self.db["automation_runs"].find_one(query), within=LONG)
+        await until(lambda: self.db["scheduled_runs"].find_one(query), within=LONG)
 
     async def is_at_rest(self) -> bool:
         """Say whether nothing is left that could begin a run, or go on with one."""
@@ -114,7 +114,7 @@ async def automated(
 ) -> AsyncIterator[Automated]:
     """Automations that begin from nothing, and leave nothing behind."""
     yield Automated(settings, wire, db, MovableClock())
-    for collection in ("settings", "timers", "automation_runs", "orders"):
+    for collection in ("settings", "timers", "scheduled_runs", "orders"):
         await db[collection].delete_many({})
 
 
@@ -204,6 +204,6 @@ class TestOrdersBehind:
             if found:
                 last = found[-1]
                 assert last.order.created is not None
-                position = Position(automation=PAID, created=last.order.created, order_id=last.id)
+                position = Position(automation=PAID, at=last.order.created, order_id=last.id)
 
         assert pages == [["e", "d", "b"], ["c", "a"], []]

@@ -17,13 +17,16 @@ from contracts.messages.inventory import (
     SetStock,
     StockItem,
     StockLine,
+    TopUpLine,
+    TopUpReservation,
 )
 from contracts.messages.orders import StepFinished
 from services.inventory import domain
 from services.inventory.domain import Books, Reservation, StockRecord, StockTransaction
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-Command = ReserveStock | ReleaseStock | ReleaseUnits | ReduceStock | SetStock
+OrderCommand = ReserveStock | TopUpReservation | ReleaseStock | ReleaseUnits | ReduceStock
+Command = OrderCommand | SetStock
 
 
 class Shop:
@@ -48,13 +51,14 @@ class Shop:
         self.ledger += books.entries
         return answer
 
-    def _handle_order(
-        self, command: ReserveStock | ReleaseStock | ReleaseUnits | ReduceStock, books: Books
-    ) -> StepFinished | None:
+    def _handle_order(self, command: OrderCommand, books: Books) -> StepFinished | None:
         id_ = command.order_id
         held = self.reservations.get(id_) or Reservation(id=id_)
         if isinstance(command, ReserveStock):
             self.reservations[id_], answer = domain.reserve(command, held, books)
+            return answer
+        if isinstance(command, TopUpReservation):
+            self.reservations[id_], answer = domain.top_up(command, held, books)
             return answer
         if isinstance(command, ReduceStock):
             self.reservations[id_], answer = domain.reduce(command, held, books)
@@ -109,6 +113,24 @@ reserves = st.builds(
     lines=line_tuples,
     require_all=st.booleans(),
 )
+top_ups = st.builds(
+    TopUpReservation,
+    order_id=orders,
+    run_id=st.just("R"),
+    step=st.just(1),
+    lines=st.lists(
+        st.builds(
+            TopUpLine,
+            line_item_id=st.sampled_from(["1", "2", "3"]),
+            sku=skus,
+            warehouse_code=warehouses,
+            quantity=quantities,
+            shipment_id=st.sampled_from(["S1", "S2"]),
+            most=quantities,
+        ),
+        max_size=4,
+    ).map(tuple),
+)
 releases = st.builds(ReleaseStock, order_id=orders)
 unit_releases = st.builds(
     ReleaseUnits,
@@ -137,7 +159,7 @@ sets = st.builds(
     user=st.just("erp"),
 )
 stories = st.lists(
-    st.one_of(reserves, reserves, releases, unit_releases, reduces, sets), max_size=12
+    st.one_of(reserves, reserves, top_ups, releases, unit_releases, reduces, sets), max_size=12
 )
 
 
@@ -149,9 +171,9 @@ def after(story: list[Command]) -> Shop:
     return shop
 
 
-@given(stories, reserves)
+@given(stories, st.one_of(reserves, top_ups))
 def test_a_reservation_never_takes_more_than_there_is(
-    story: list[Command], reserve: ReserveStock
+    story: list[Command], reserve: ReserveStock | TopUpReservation
 ) -> None:
     shop = after(story)
     before = dict(shop.stock)

@@ -19,6 +19,8 @@ from contracts.messages.inventory import (
     SetStock,
     StockItem,
     StockLine,
+    TopUpLine,
+    TopUpReservation,
 )
 from contracts.messages.orders import StepStatus
 from contracts.model import Invalid, parse
@@ -69,6 +71,43 @@ def holding(*lines: StockLine) -> Reservation:
         *(a_record(1000, sku=x.sku, warehouse_code=x.warehouse_code) for x in lines),
     )
     return domain.reserve(a_reserve(*lines), NOTHING_HELD, plenty)[0]
+
+
+def a_top_up(quantity: int, most: int, **others: object) -> TopUpReservation:
+    members = a_line(quantity, **others).model_dump() | {"most": most}
+    lines = (TopUpLine.model_validate(members),)
+    return TopUpReservation(order_id="O-1", run_id="R", step=1, lines=lines)
+
+
+class TestTopUp:
+    @pytest.mark.parametrize(
+        ("quantity", "most", "held"), [(9, 2, 5), (9, 6, 8), (4, 6, 4), (2, 6, 3)]
+    )
+    def test_takes_what_is_missing_as_far_as_it_may_and_as_there_is(
+        self, quantity: int, most: int, held: int
+    ) -> None:
+        shelf = books(a_record(10, 2))
+        before, _ = domain.reserve(a_reserve(a_line(3)), NOTHING_HELD, shelf)
+
+        after, answer = domain.top_up(a_top_up(quantity, most), before, shelf)
+
+        assert [int(line.quantity) for line in after.lines] == [held]
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 2 + held
+        assert (answer.status, answer.reason) == (StepStatus.SUCCESS, None)
+        assert answer.reserved == {"1": Decimal(held)}
+
+    def test_leaves_alone_what_has_left_and_what_is_held_elsewhere(self) -> None:
+        shelf = books(a_record(10), a_record(10, warehouse_code="BERGEN"))
+        held, _ = domain.reserve(a_reserve(a_line(3)), NOTHING_HELD, shelf)
+        command = ReduceStock(order_id="O-1", run_id="R", step=1, lines=(a_line(3),))
+        gone, _ = domain.reduce(command, held, shelf)
+
+        same = [
+            domain.top_up(a_top_up(9, 6, warehouse_code="BERGEN"), held, shelf)[0],
+            domain.top_up(a_top_up(9, 6), gone, shelf)[0],
+        ]
+
+        assert same == [held, gone]
 
 
 class TestReserve:

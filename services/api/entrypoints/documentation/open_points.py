@@ -473,8 +473,11 @@ OPEN_POINTS: Final = (
         "d 1.7",
         _SETTINGS,
         "Which scheduled tasks run",
-        "OrderAutomation. The others, TryReserveOrderLines and DeleteOldOrders among them, are "
-        "accepted and kept, and nothing runs them yet.",
+        "OrderAutomation, and TryReserveOrderLines every minute unless its `intervalSeconds` says "
+        "otherwise: lines that a reservation has left short are reserved as goods come in, for "
+        "those who have waited longest first, until the order is cancelled or delivered or gives "
+        "its goods back. The others, DeleteOldOrders among them, are accepted and kept, and "
+        "nothing runs them yet.",
     ),
     OpenPoint(
         "43",

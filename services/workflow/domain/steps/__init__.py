@@ -39,7 +39,7 @@ __all__ = ["Asked", "Context", "act", "held", "open_quantity", "shipped_lines", 
 
 REGISTRY: Final[tuple[Step, ...]] = (
     Step("IncreaseReservedInventory", reserve, undo=unreserve, asks=True),
-    Step("ReduceReservedInventory", release, asks=True),
+    Step("ReduceReservedInventory", release, asks=True, releases=True),
     Step(
         "ReduceInventory",
         reduce,

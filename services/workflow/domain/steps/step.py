@@ -69,7 +69,11 @@ TakeBack = Callable[[Order, Sequence[str], Run | None, Configuration], Sequence[
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entry of the registry. `cancels` says whether an error ends the run by itself."""
+    """One entry of the registry.
+
+    `cancels` says whether an error ends the run by itself, `releases` whether the step gives back
+    what is held of stock.
+    """
 
     name: str
     act: Act
@@ -77,3 +81,4 @@ class Step:
     undo: TakeBack | None = None
     cancels: bool = False
     asks: bool = field(default=False)
+    releases: bool = False

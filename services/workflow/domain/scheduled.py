@@ -1,29 +1,44 @@
-"""One run of the automations after the other, for ever, and never two at once.
+"""One run of a scheduled task after the other, and never two at once (domain 2.14).
 
-A run is begun by a `RunAutomations`, goes on from look to look, each at a page of candidates, and
+A run is begun by a `RunScheduledTask`, goes on from look to look, each at a page of candidates, and
 ends with the next one's message, which is delayed (services/decisions/0011).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar, Final
 
-from contracts.messages.orders import AutomateOrder, RunAutomations
-from contracts.settings import Configuration, OrderAutomation
+from contracts.messages.orders import (
+    AutomateOrder,
+    RunAutomations,
+    RunReservations,
+    RunScheduledTask,
+    TryReserveOrderLines,
+)
+from contracts.settings import ORDER_AUTOMATION, TRY_RESERVE, Configuration, OrderAutomation
 from services.chassis.document import Document
 from services.chassis.outcomes import Ignore
-from services.workflow.domain.automate import BACK_IN_STOCK, acting, pace
+from services.workflow.domain import automate, try_reserve
+from services.workflow.domain.automate import BACK_IN_STOCK, acting
 from services.workflow.domain.order import Part
 
-RUNS: Final = "automations"
-"""The id of the one document of its kind, and what the looks have in common."""
+TASKS: Final[Mapping[str, type[RunScheduledTask]]] = {
+    one.task: one for one in (RunAutomations, RunReservations)
+}
+"""The scheduled tasks that are run, each with the message that begins a run of it."""
+_PACES: Final[Mapping[str, Callable[[Configuration], timedelta | None]]] = {
+    ORDER_AUTOMATION: automate.pace,
+    TRY_RESERVE: try_reserve.pace,
+}
 LATE: Final = timedelta(seconds=10)
 """How long the message of the next run may be on its way before it is taken for lost."""
 LOST: Final = timedelta(minutes=10)
 """How long a look may take: longer than a process that died is waited for, several times over."""
 _PAGE: Final = 100
+_MOST_WAITING: Final = 1000
+"""Orders that wait for stock, to look at in one run."""
 _LARGEST_PAGE: Final = 500
 _MOST_PROMISED: Final = 10_000
 """Stock records of which a run remembers what it has promised; behind them the next one goes on."""
@@ -34,17 +49,21 @@ class NotNow(Ignore):
 
 
 class Position(Part):
-    """A place in the line of all candidates: behind this order of this automation."""
+    """A place in the line of all candidates: behind this order, and which automation's it is."""
 
-    automation: OrderAutomation
-    created: datetime
+    automation: OrderAutomation | None = None
+    at: datetime
+    """Since when the order is in line."""
     order_id: str
 
 
-class AutomationRuns(Document):
-    """The last run: its number, whether it has ended, and how far the looks have come."""
+class ScheduledRuns(Document):
+    """The last run of a task: its number, whether it has ended, how far the looks have come.
 
-    collection: ClassVar[str] = "automation_runs"
+    Its id is the task's name.
+    """
+
+    collection: ClassVar[str] = "scheduled_runs"
 
     number: int
     has_ended: bool = False
@@ -55,12 +74,13 @@ class AutomationRuns(Document):
 
 
 class Look(Part):
-    """A look at the next candidates of a run in which so many were looked at before.
+    """A look at the next candidates of a task's run in which so many were looked at before.
 
     `promised` is what the orders found before are to have of each stock record: it is still there,
     since they come to reserve it later than the run comes to its next page.
     """
 
+    task: str = ORDER_AUTOMATION
     run: int
     position: Position | None = None
     seen: int = 0
@@ -69,13 +89,13 @@ class Look(Part):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look has found: the orders to move on, and from which place the next one goes on.
+    """What a look has found: what is to be done, and from which place the next one goes on.
 
     Without a place there was nobody left to look at. `promised` is what these orders, too, are to
     have.
     """
 
-    commands: Sequence[AutomateOrder] = ()
+    commands: Sequence[AutomateOrder | TryReserveOrderLines] = ()
     seen: int = 0
     position: Position | None = None
     promised: Mapping[str, Decimal] = field(default_factory=dict)
@@ -85,46 +105,48 @@ class Looked:
 class Next:
     """What follows a look: another one of the run, or the next run at this time, or nothing."""
 
-    runs: AutomationRuns
+    runs: ScheduledRuns
     look: Look | None = None
-    run: RunAutomations | None = None
+    run: RunScheduledTask | None = None
     due: datetime | None = None
 
 
 def missing(
-    runs: AutomationRuns | None, *, interval: timedelta, now: datetime
-) -> RunAutomations | None:
+    task: str, runs: ScheduledRuns | None, *, interval: timedelta, now: datetime
+) -> RunScheduledTask | None:
     """Return the message that should have begun a run by now, if there is one.
 
     None has begun yet, the settings have brought it forward, or it went lost with what was to send
     it. One that is only late is sent twice then, and the second has no effect.
     """
     if runs is None:
-        return RunAutomations(number=1)
+        return TASKS[task](number=1)
     patience = interval + LATE if runs.has_ended else LOST
-    return RunAutomations(number=runs.number + 1) if now - runs.at > patience else None
+    if now - runs.at <= patience:
+        return None
+    return TASKS[task](number=runs.number + 1)
 
 
 def begin(
-    runs: AutomationRuns | None,
-    message: RunAutomations,
+    runs: ScheduledRuns | None,
+    message: RunScheduledTask,
     *,
     now: datetime,
     configuration: Configuration,
-) -> tuple[AutomationRuns, Look]:
+) -> tuple[ScheduledRuns, Look]:
     """Begin the next run, where the last one has stopped looking.
 
     :raises NotNow: if this message is not the first of its number, or nothing is left to do
     """
-    before = runs or AutomationRuns(id=RUNS, number=0, at=now)
-    if message.number != before.number + 1 or pace(configuration) is None:
+    before = runs or ScheduledRuns(id=message.task, number=0, at=now)
+    if message.number != before.number + 1 or pace(message.task, configuration) is None:
         raise NotNow
     begun = before.model_copy(update={"number": message.number, "has_ended": False, "at": now})
-    return begun, Look(run=begun.number, position=begun.position)
+    return begun, Look(task=begun.id, run=begun.number, position=begun.position)
 
 
 def go_on(
-    runs: AutomationRuns | None,
+    runs: ScheduledRuns | None,
     look: Look,
     looked: Looked,
     *,
@@ -139,21 +161,29 @@ def go_on(
     if runs is None or runs.number != look.run:
         return None
     seen = look.seen + looked.seen
-    settings = configuration.order_settings.order_automation_settings
     runs = runs.model_copy(update={"at": now, "position": looked.position})
-    may_go_on = (
-        seen < settings.max_orders_to_process_per_run and len(looked.promised) <= _MOST_PROMISED
-    )
+    may_go_on = seen < _most(look.task, configuration) and len(looked.promised) <= _MOST_PROMISED
     if looked.position is not None and may_go_on:
-        following = Look(
-            run=look.run, position=looked.position, seen=seen, promised=looked.promised
-        )
-        return Next(runs, look=following)
+        changes = {"position": looked.position, "seen": seen, "promised": looked.promised}
+        return Next(runs, look=look.model_copy(update=changes))
     ended = runs.model_copy(update={"has_ended": True})
-    interval = pace(configuration)
-    if interval is None:
-        return Next(ended)
-    return Next(ended, run=RunAutomations(number=look.run + 1), due=now + interval)
+    interval = pace(look.task, configuration)
+    if interval is None or (look.task == TRY_RESERVE and not seen and look.position is None):
+        return Next(ended)  # with nothing to do, or nobody in line, it can rest
+    following = TASKS[look.task](number=look.run + 1)
+    return Next(ended, run=following, due=now + interval)
+
+
+def pace(task: str, configuration: Configuration) -> timedelta | None:
+    """Return how long after a run of the task the next one begins; None while it has none."""
+    return _PACES[task](configuration)
+
+
+def _most(task: str, configuration: Configuration) -> int:
+    if task == TRY_RESERVE:
+        return _MOST_WAITING
+    settings = configuration.order_settings.order_automation_settings
+    return settings.max_orders_to_process_per_run
 
 
 def from_here(
@@ -171,8 +201,9 @@ def from_here(
         yield automation, None
 
 
-def page_size(automation: OrderAutomation, look: Look, configuration: Configuration) -> int:
+def page_size(automation: OrderAutomation | None, look: Look, configuration: Configuration) -> int:
     """Return how many orders to look at together."""
     settings = configuration.order_settings.order_automation_settings
-    usual = settings.back_in_stock_batch_size if automation.condition == BACK_IN_STOCK else _PAGE
-    return max(1, min(usual, _LARGEST_PAGE, settings.max_orders_to_process_per_run - look.seen))
+    is_about_stock = automation is not None and automation.condition == BACK_IN_STOCK
+    usual = settings.back_in_stock_batch_size if is_about_stock else _PAGE
+    return max(1, min(usual, _LARGEST_PAGE, _most(look.task, configuration) - look.seen))

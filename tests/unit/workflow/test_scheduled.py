@@ -8,21 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.messages.orders import AutomateOrder, RunAutomations
+from contracts.messages.orders import AutomateOrder, RunAutomations, RunReservations
 from contracts.settings import (
     DEFAULT,
+    ORDER_AUTOMATION,
+    TRY_RESERVE,
     Configuration,
     OrderAutomation,
     OrderAutomationSettings,
     OrderSettings,
 )
-from services.workflow.domain.automation_runs import (
-    RUNS,
-    AutomationRuns,
+from services.workflow.domain.scheduled import (
     Look,
     Looked,
     NotNow,
     Position,
+    ScheduledRuns,
     begin,
     from_here,
     go_on,
@@ -53,19 +54,26 @@ def configured(*automations: OrderAutomation, every: int = 30, **settings: objec
     return DEFAULT.model_copy(update={"order_settings": order_settings})
 
 
-def runs(number: int, *, ended: bool = True, position: Position | None = None) -> AutomationRuns:
+def runs(number: int, *, ended: bool = True, position: Position | None = None) -> ScheduledRuns:
     """Return the last run, which was heard of NOW."""
-    return AutomationRuns(id=RUNS, number=number, has_ended=ended, at=NOW, position=position)
+    return ScheduledRuns(
+        id=ORDER_AUTOMATION, number=number, has_ended=ended, at=NOW, position=position
+    )
 
 
 def behind(automation: OrderAutomation, place: int) -> Position:
     """Return the place behind an order."""
-    return Position(automation=automation, created=NOW, order_id=f"{place:05}")
+    return Position(automation=automation, at=NOW, order_id=f"{place:05}")
 
 
 class TestBegin:
     def test_the_first_run_begins_at_the_beginning(self) -> None:
-        begun, look = begin(None, RunAutomations(number=1), now=NOW, configuration=configured(A))
+        begun, look = begin(
+            None,
+            RunAutomations(number=1),
+            now=NOW,
+            configuration=configured(A),
+        )
 
         assert (begun.number, begun.has_ended, begun.at) == (1, False, NOW)
         assert look == Look(run=1)
@@ -73,18 +81,33 @@ class TestBegin:
     def test_the_next_goes_on_where_the_last_has_stopped(self) -> None:
         before = runs(4, position=behind(B, 17))
 
-        _, look = begin(before, RunAutomations(number=5), now=NOW, configuration=configured(A, B))
+        _, look = begin(
+            before,
+            RunAutomations(number=5),
+            now=NOW,
+            configuration=configured(A, B),
+        )
 
         assert look == Look(run=5, position=behind(B, 17))
 
     @pytest.mark.parametrize("number", [3, 4, 6])
     def test_one_message_of_a_number_has_an_effect(self, number: int) -> None:
         with pytest.raises(NotNow):
-            begin(runs(4), RunAutomations(number=number), now=NOW, configuration=configured(A))
+            begin(
+                runs(4),
+                RunAutomations(number=number),
+                now=NOW,
+                configuration=configured(A),
+            )
 
     def test_the_chain_ends_where_there_are_no_automations_any_more(self) -> None:
         with pytest.raises(NotNow):
-            begin(runs(4), RunAutomations(number=5), now=NOW, configuration=DEFAULT)
+            begin(
+                runs(4),
+                RunAutomations(number=5),
+                now=NOW,
+                configuration=DEFAULT,
+            )
 
 
 class TestGoOn:
@@ -92,7 +115,11 @@ class TestGoOn:
         looked = Looked([AutomateOrder(order_id="1", automation=A)], 100, behind(A, 100))
 
         follows = go_on(
-            runs(4, ended=False), Look(run=4, seen=50), looked, now=NOW, configuration=configured(A)
+            runs(4, ended=False),
+            Look(run=4, seen=50),
+            looked,
+            now=NOW,
+            configuration=configured(A),
         )
 
         assert follows is not None
@@ -125,7 +152,10 @@ class TestGoOn:
         )
 
         assert follows is not None
-        assert (follows.look, follows.run) == (None, RunAutomations(number=5))
+        assert (follows.look, follows.run) == (
+            None,
+            RunAutomations(number=5),
+        )
         assert follows.runs.position == behind(A, 100)
 
     def test_remembers_in_a_run_what_it_has_promised_up_to_a_limit(self) -> None:
@@ -151,16 +181,45 @@ class TestGoOn:
         assert ends.runs.position == behind(A, 1)
 
     def test_sends_no_next_run_where_there_are_no_automations_any_more(self) -> None:
-        follows = go_on(runs(4, ended=False), Look(run=4), Looked(), now=NOW, configuration=DEFAULT)
+        follows = go_on(
+            runs(4, ended=False),
+            Look(run=4),
+            Looked(),
+            now=NOW,
+            configuration=DEFAULT,
+        )
 
         assert follows is not None
         assert (follows.look, follows.run, follows.runs.has_ended) == (None, None, True)
+
+    @pytest.mark.parametrize(
+        ("seen", "position", "number"),
+        [(0, None, None), (1, None, 5), (0, Position(at=NOW, order_id="1"), 5)],
+    )
+    def test_of_reservations_the_chain_rests_while_nobody_is_in_line(
+        self, seen: int, position: Position | None, number: int | None
+    ) -> None:
+        follows = go_on(
+            ScheduledRuns(id=TRY_RESERVE, number=4, at=NOW),
+            Look(task=TRY_RESERVE, run=4, seen=seen, position=position),
+            Looked(),
+            now=NOW,
+            configuration=DEFAULT,
+        )
+
+        assert follows is not None
+        assert (follows.look, follows.runs.has_ended) == (None, True)
+        assert follows.run == (RunReservations(number=number) if number else None)
 
     def test_changes_nothing_once_another_run_has_begun(self) -> None:
         looked = Looked([AutomateOrder(order_id="1", automation=A)], 100, behind(A, 100))
 
         follows = go_on(
-            runs(5, ended=False), Look(run=4), looked, now=NOW, configuration=configured(A)
+            runs(5, ended=False),
+            Look(run=4),
+            looked,
+            now=NOW,
+            configuration=configured(A),
         )
 
         assert follows is None
@@ -203,7 +262,9 @@ class TestPageSize:
 
 class TestMissing:
     def test_the_first_message_of_all(self) -> None:
-        assert missing(None, interval=INTERVAL, now=NOW) == RunAutomations(number=1)
+        assert missing(ORDER_AUTOMATION, None, interval=INTERVAL, now=NOW) == RunAutomations(
+            number=1
+        )
 
     @pytest.mark.parametrize(
         ("ended", "seconds", "expected"),
@@ -214,7 +275,7 @@ class TestMissing:
     ) -> None:
         now = NOW + timedelta(seconds=seconds)
 
-        found = missing(runs(4, ended=ended), interval=INTERVAL, now=now)
+        found = missing(ORDER_AUTOMATION, runs(4, ended=ended), interval=INTERVAL, now=now)
 
         assert (found and found.number) == expected
 
@@ -229,7 +290,7 @@ def test_every_candidate_is_looked_at_however_few_a_run_may_see(
     automations = (A, B, C)[: len(lines)]
     configuration = configured(*automations, max_orders_to_process_per_run=most)
     candidates = dict(zip(automations, map(sorted, lines), strict=True))
-    state: AutomationRuns | None = None
+    state: ScheduledRuns | None = None
     seen: list[tuple[OrderAutomation, int]] = []
 
     total = sum(map(len, lines))
@@ -242,13 +303,18 @@ def test_every_candidate_is_looked_at_however_few_a_run_may_see(
 
 
 def one_run(
-    state: AutomationRuns | None,
+    state: ScheduledRuns | None,
     number: int,
     candidates: dict[OrderAutomation, list[int]],
     configuration: Configuration,
-) -> tuple[AutomationRuns, Sequence[tuple[OrderAutomation, int]]]:
+) -> tuple[ScheduledRuns, Sequence[tuple[OrderAutomation, int]]]:
     """Play a run in which no order fulfils its condition; return whom it has looked at."""
-    state, look = begin(state, RunAutomations(number=number), now=NOW, configuration=configuration)
+    state, look = begin(
+        state,
+        RunAutomations(number=number),
+        now=NOW,
+        configuration=configuration,
+    )
     seen: list[tuple[OrderAutomation, int]] = []
     following: Look | None = look
     while following is not None:
