@@ -1,7 +1,7 @@
-"""Automations on the real Kafka and MongoDB: whom they look at, and that their runs never end."""
+"""Scheduled tasks on the real Kafka and MongoDB: whom they look at, and how their runs go on."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ import pytest
 from pydantic_core import from_json
 
 from contracts.message import Envelope
-from contracts.messages.orders import COMMANDS, EVENTS, PlaceOrder
+from contracts.messages.orders import COMMANDS, EVENTS, PlaceOrder, RunReservations
 from contracts.settings import DEFAULT, OrderAutomation, OrderAutomationSettings, OrderSettings
 from services.chassis.clock import MovableClock
 from services.chassis.configuration import DOCUMENT
@@ -19,9 +19,9 @@ from services.chassis.mongo import Bson, Database
 from services.chassis.service import Service
 from services.chassis.settings import ChassisSettings
 from services.workflow.app import service
-from services.workflow.domain.order import OrderDocument, Run
+from services.workflow.domain.order import OrderDocument, Run, Shortage
 from services.workflow.domain.scheduled import Position
-from services.workflow.queries import orders_behind
+from services.workflow.queries import missing_runs, orders_behind, orders_waiting, prepare
 from services.workflow.settings import Settings
 from tests.builders import a_form, a_payment, an_order
 from tests.harness import Wire, running, until
@@ -207,3 +207,59 @@ class TestOrdersBehind:
                 position = Position(automation=PAID, at=last.order.created, order_id=last.id)
 
         assert pages == [["e", "d", "b"], ["c", "a"], []]
+
+
+class TestOrdersWaiting:
+    async def in_line(self, automated: Automated, waits: Mapping[str, int | None]) -> None:
+        """Store orders of which one line waits since so many seconds after NOW; None: not at all.
+
+        A run holds the order "held".
+        """
+        run = Run(id="r", command_id="c", status="New", since=NOW, user="u", origin="o")
+        documents = [
+            OrderDocument(
+                id=id_,
+                order=an_order(id=id_),
+                run=run if id_ == "held" else None,
+                shortage=None
+                if since is None
+                else Shortage(since=NOW + timedelta(seconds=since), lines=("1",)),
+            )
+            for id_, since in waits.items()
+        ]
+        await prepare(automated.db)
+        await automated.db["orders"].insert_many(
+            [one.to_bson() | {"revision": 1} for one in documents]
+        )
+
+    async def test_stand_in_line_by_how_long_they_wait_those_of_a_run_too(
+        self, automated: Automated
+    ) -> None:
+        waits = {"e": 0, "d": 1, "b": 2, "c": 2, "a": 3, "held": 1, "full": None}
+        await self.in_line(automated, waits)
+
+        pages: list[list[str]] = []
+        position: Position | None = None
+        while not pages or pages[-1]:
+            found = await orders_waiting(automated.db, position, most=3)
+            pages.append([one.id for one in found])
+            for one in found:
+                assert one.shortage is not None
+                position = Position(at=one.shortage.since, order_id=one.id)
+
+        assert pages == [["e", "d", "held"], ["b", "c", "a"], []]
+
+    async def test_begin_the_chain_when_there_are_any_and_the_task_is_on(
+        self, automated: Automated
+    ) -> None:
+        off = DEFAULT.model_copy(update={"scheduled_tasks": ()})
+        nobody = await missing_runs(automated.db, NOW, DEFAULT)
+
+        await self.in_line(automated, {"full": None})
+        still_nobody = await missing_runs(automated.db, NOW, DEFAULT)
+        await self.in_line(automated, {"a": 0})
+        begun = await missing_runs(automated.db, NOW, DEFAULT)
+
+        assert (nobody, still_nobody) == ([], [])
+        assert begun == [RunReservations(number=1)]
+        assert await missing_runs(automated.db, NOW, off) == []
