@@ -1,6 +1,7 @@
 """The configuration of the system: order types, markets, stores, connectors, numbers, options."""
 
 from contracts.settings.configuration import (
+    DELETE_OLD,
     DOCUMENTS,
     ORDER_AUTOMATION,
     ORDER_VALIDATOR,
@@ -54,6 +55,7 @@ from contracts.settings.shipped import DEFAULT
 
 __all__ = [
     "DEFAULT",
+    "DELETE_OLD",
     "DOCUMENTS",
     "ORDER_AUTOMATION",
     "ORDER_VALIDATOR",

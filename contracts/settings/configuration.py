@@ -17,7 +17,7 @@ from contracts.settings.setting import Name, Property, Setting, TupleOf, distinc
 class ScheduledTask(Setting):
     """Something that happens by itself from time to time (domain 2.14).
 
-    OrderAutomation and TryReserveOrderLines are what anything runs yet; the others are kept.
+    OrderAutomation, TryReserveOrderLines and DeleteOldOrders are run; others are kept.
     """
 
     name: Name
@@ -54,6 +54,8 @@ ORDER_AUTOMATION: Final = "OrderAutomation"
 """The name of the scheduled task that lets automations act (S2, order automation)."""
 TRY_RESERVE: Final = "TryReserveOrderLines"
 """The name of the one that reserves for orders that wait for stock (decided 6.1)."""
+DELETE_OLD: Final = "DeleteOldOrders"
+"""The name of the one that deletes orders older than DeleteOrdersThreshold (domain 2.13)."""
 _VALIDATES: Final = "IWebhookOrderValidator"
 
 

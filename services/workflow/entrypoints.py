@@ -28,6 +28,7 @@ from contracts.messages.orders import (
     PutPayments,
     ReplaceOrder,
     RunAutomations,
+    RunCleanUp,
     RunReservations,
     RunScheduledTask,
     RunTimedOut,
@@ -153,6 +154,7 @@ TABLE: Mapping[type[Message], Route[Any]] = {
     # What happens by itself.
     RunAutomations: Route(RunAutomations, handlers.run_scheduled_task, _runs),
     RunReservations: Route(RunReservations, handlers.run_scheduled_task, _runs),
+    RunCleanUp: Route(RunCleanUp, handlers.run_scheduled_task, _runs),
     AutomateOrder: Route(AutomateOrder, handlers.automate_order, _order),
     TryReserveOrderLines: Route(TryReserveOrderLines, handlers.try_reserve_order_lines, _order),
     # What changes nothing of the order.

@@ -11,7 +11,13 @@ from contracts.messages.orders import AutomateOrder
 from contracts.model import Invalid, parse
 from contracts.order import Order
 from contracts.problems import Problem, problem
-from contracts.settings import ORDER_AUTOMATION, TRY_RESERVE, Configuration, Connector
+from contracts.settings import (
+    DELETE_OLD,
+    ORDER_AUTOMATION,
+    TRY_RESERVE,
+    Configuration,
+    Connector,
+)
 from services.chassis.calls import Attempt
 from services.chassis.clock import Clock
 from services.chassis.http import Answer, CallFailed, Outbound
@@ -23,11 +29,12 @@ from services.workflow.domain.automate import (
     needs,
     promised_to,
 )
+from services.workflow.domain.clean_up import erasures, kept_since
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.scheduled import Look, Looked, Position, from_here, page_size
 from services.workflow.domain.try_reserve import allotted, wanted
 from services.workflow.domain.validate import ValidationCall, unavailable
-from services.workflow.queries import available, orders_behind, orders_waiting
+from services.workflow.queries import available, orders_before, orders_behind, orders_waiting
 
 CONCURRENCY: Final = 32
 LONGEST_ANSWER: Final = 4 * 1024 * 1024
@@ -129,7 +136,11 @@ class Looks:
         self._database = database
         self._clock = clock
         self._configuration = configuration
-        self._tasks = {ORDER_AUTOMATION: self._automations, TRY_RESERVE: self._reservations}
+        self._tasks = {
+            ORDER_AUTOMATION: self._automations,
+            TRY_RESERVE: self._reservations,
+            DELETE_OLD: self._old_orders,
+        }
 
     async def look(self, look: Look, _: Attempt) -> Looked:
         """Return what the task's next candidates come to; a task without any comes to nothing.
@@ -179,6 +190,18 @@ class Looks:
             return Looked()
         position = Position(at=last.shortage.since, order_id=last.id)
         return Looked(commands, seen=len(found), position=position, promised=promised)
+
+    async def _old_orders(self, look: Look) -> Looked:
+        configuration = self._configuration()
+        since = kept_since(self._clock.now(), configuration)
+        if since is None:
+            return Looked()
+        most = page_size(None, look, configuration)
+        found = await orders_before(self._database(), since, look.position, most=most)
+        if not found:
+            return Looked()
+        position = Position(at=found[-1].created, order_id=found[-1].order_id)
+        return Looked(erasures(found), seen=len(found), position=position)
 
     async def _in_stock(
         self, documents: Sequence[OrderDocument], promised: Mapping[str, Decimal]

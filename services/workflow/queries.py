@@ -15,15 +15,17 @@ from contracts.messages.orders import RunScheduledTask
 from contracts.search import EVERYTHING, compiled
 from contracts.settings import TRY_RESERVE, Configuration, OrderAutomation
 from contracts.stored import order_model
-from contracts.terms import GROUPS, LATE
+from contracts.terms import GROUPS, HIDDEN, LATE, LIVE
 from services.chassis.mongo import Bson, Database
 from services.workflow.domain.automate import candidates
+from services.workflow.domain.clean_up import Old
 from services.workflow.domain.find import found_by
 from services.workflow.domain.order import OrderDocument, VersionDocument
 from services.workflow.domain.scheduled import TASKS, Position, ScheduledRuns, missing, pace
 
 _AT_ONCE: Final = 200
 _TICK: Final = timedelta(milliseconds=1)
+_CREATED: Final = "order.created"
 _SINCE: Final = "shortage.since"
 _WAITS: Final = {_SINCE: {"$exists": True}}
 
@@ -124,13 +126,9 @@ async def orders_behind(  # noqa: PLR0913 - what a search may know is handed to 
     Those that a run holds are left out.
     """
     query = compiled(candidates(automation), EVERYTHING, now=now, configuration=configuration)
-    conditions: list[Bson] = [query.match, {"run": None}]
-    if position is not None:
-        created = {"order.created": {"$gte": position.at}}
-        later = {"order.created": {"$gt": position.at}}
-        conditions += [created, {"$or": [later, {"_id": {"$gt": position.order_id}}]}]
+    conditions = [query.match, {"run": None}, *_behind(position, _CREATED)]
     found = database[OrderDocument.collection].find({"$and": conditions})
-    oldest = found.sort([("order.created", 1), ("_id", 1)]).limit(most)
+    oldest = found.sort([(_CREATED, 1), ("_id", 1)]).limit(most)
     return [OrderDocument.from_bson(one) for one in await oldest.to_list(None)]
 
 
@@ -141,16 +139,38 @@ async def orders_waiting(
 
     Those that a run holds are among them: they keep their place in the line.
     """
-    conditions: list[Bson] = [_WAITS]
-    if position is not None:
-        later = {_SINCE: {"$gt": position.at}}
-        conditions += [
-            {_SINCE: {"$gte": position.at}},
-            {"$or": [later, {"_id": {"$gt": position.order_id}}]},
-        ]
+    conditions = [_WAITS, *_behind(position, _SINCE)]
     found = database[OrderDocument.collection].find({"$and": conditions})
     longest = found.sort([(_SINCE, 1), ("_id", 1)]).limit(most)
     return [OrderDocument.from_bson(one) for one in await longest.to_list(None)]
+
+
+async def orders_before(
+    database: Database, since: datetime, position: Position | None, *, most: int
+) -> list[Old]:
+    """Return the next orders that were created before this, hidden ones too, the oldest first.
+
+    Those that a run holds are left out.
+    """
+    # Every order is in one of these two groups, and in each they stand in this order.
+    everywhere = {GROUPS: {"$in": [LIVE, HIDDEN + LIVE]}}
+    conditions = [everywhere, {_CREATED: {"$lt": since}}, {"run": None}]
+    found = database[OrderDocument.collection].find(
+        {"$and": [*conditions, *_behind(position, _CREATED)]}, {"version": 1, _CREATED: 1}
+    )
+    oldest = found.sort([(_CREATED, 1), ("_id", 1)]).limit(most)
+    return [
+        Old(one["_id"], one["version"], one["order"]["created"])
+        for one in await oldest.to_list(None)
+    ]
+
+
+def _behind(position: Position | None, by: str) -> list[Bson]:
+    """Return what is true of the orders behind this place, in the order of `by` and of ids."""
+    if position is None:
+        return []
+    later = {by: {"$gt": position.at}}
+    return [{by: {"$gte": position.at}}, {"$or": [later, {"_id": {"$gt": position.order_id}}]}]
 
 
 async def available(database: Database, records: Collection[str]) -> dict[str, Decimal]:

@@ -17,7 +17,7 @@ from contracts.money import Amount
 from contracts.order import NewOrder, Order
 from contracts.payment import Payment
 from contracts.problems import Problem
-from contracts.settings import ORDER_AUTOMATION, TRY_RESERVE, OrderAutomation
+from contracts.settings import DELETE_OLD, ORDER_AUTOMATION, TRY_RESERVE, OrderAutomation
 from contracts.shipment import ShipmentInfo
 from contracts.value import Value
 
@@ -241,6 +241,13 @@ class RunReservations(RunScheduledTask):
 
     type: ClassVar[str] = "orders.run_reservations"
     task: ClassVar[str] = TRY_RESERVE
+
+
+class RunCleanUp(RunScheduledTask):
+    """Look which orders are older than they are kept (S2, DeleteOrdersThreshold)."""
+
+    type: ClassVar[str] = "orders.run_clean_up"
+    task: ClassVar[str] = DELETE_OLD
 
 
 class AutomateOrder(OrderMessage):

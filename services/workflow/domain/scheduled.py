@@ -12,33 +12,42 @@ from typing import ClassVar, Final
 
 from contracts.messages.orders import (
     AutomateOrder,
+    EraseOrder,
     RunAutomations,
+    RunCleanUp,
     RunReservations,
     RunScheduledTask,
     TryReserveOrderLines,
 )
-from contracts.settings import ORDER_AUTOMATION, TRY_RESERVE, Configuration, OrderAutomation
+from contracts.settings import (
+    DELETE_OLD,
+    ORDER_AUTOMATION,
+    TRY_RESERVE,
+    Configuration,
+    OrderAutomation,
+)
 from services.chassis.document import Document
 from services.chassis.outcomes import Ignore
-from services.workflow.domain import automate, try_reserve
+from services.workflow.domain import automate, clean_up, try_reserve
 from services.workflow.domain.automate import BACK_IN_STOCK, acting
 from services.workflow.domain.order import Part
 
 TASKS: Final[Mapping[str, type[RunScheduledTask]]] = {
-    one.task: one for one in (RunAutomations, RunReservations)
+    one.task: one for one in (RunAutomations, RunReservations, RunCleanUp)
 }
 """The scheduled tasks that are run, each with the message that begins a run of it."""
 _PACES: Final[Mapping[str, Callable[[Configuration], timedelta | None]]] = {
     ORDER_AUTOMATION: automate.pace,
     TRY_RESERVE: try_reserve.pace,
+    DELETE_OLD: clean_up.pace,
 }
 LATE: Final = timedelta(seconds=10)
 """How long the message of the next run may be on its way before it is taken for lost."""
 LOST: Final = timedelta(minutes=10)
 """How long a look may take: longer than a process that died is waited for, several times over."""
 _PAGE: Final = 100
-_MOST_WAITING: Final = 1000
-"""Orders that wait for stock, to look at in one run."""
+_MOST: Final = 1000
+"""Orders to look at in one run of a task that has no setting for it."""
 _LARGEST_PAGE: Final = 500
 _MOST_PROMISED: Final = 10_000
 """Stock records of which a run remembers what it has promised; behind them the next one goes on."""
@@ -95,7 +104,7 @@ class Looked:
     have.
     """
 
-    commands: Sequence[AutomateOrder | TryReserveOrderLines] = ()
+    commands: Sequence[AutomateOrder | TryReserveOrderLines | EraseOrder] = ()
     seen: int = 0
     position: Position | None = None
     promised: Mapping[str, Decimal] = field(default_factory=dict)
@@ -180,8 +189,8 @@ def pace(task: str, configuration: Configuration) -> timedelta | None:
 
 
 def _most(task: str, configuration: Configuration) -> int:
-    if task == TRY_RESERVE:
-        return _MOST_WAITING
+    if task != ORDER_AUTOMATION:
+        return _MOST
     settings = configuration.order_settings.order_automation_settings
     return settings.max_orders_to_process_per_run
 

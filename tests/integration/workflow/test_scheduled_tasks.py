@@ -19,9 +19,16 @@ from services.chassis.mongo import Bson, Database
 from services.chassis.service import Service
 from services.chassis.settings import ChassisSettings
 from services.workflow.app import service
+from services.workflow.domain.clean_up import Old
 from services.workflow.domain.order import OrderDocument, Run, Shortage
 from services.workflow.domain.scheduled import Position
-from services.workflow.queries import missing_runs, orders_behind, orders_waiting, prepare
+from services.workflow.queries import (
+    missing_runs,
+    orders_before,
+    orders_behind,
+    orders_waiting,
+    prepare,
+)
 from services.workflow.settings import Settings
 from tests.builders import a_form, a_payment, an_order
 from tests.harness import Wire, running, until
@@ -263,3 +270,40 @@ class TestOrdersWaiting:
         assert (nobody, still_nobody) == ([], [])
         assert begun == [RunReservations(number=1)]
         assert await missing_runs(automated.db, NOW, off) == []
+
+
+class TestOrdersBefore:
+    async def test_are_the_oldest_first_hidden_ones_too_without_those_that_a_run_holds(
+        self, automated: Automated
+    ) -> None:
+        ages = {"e": 5, "d": 4, "b": 3, "c": 3, "a": 2, "held": 4, "young": 0}
+        run = Run(id="r", command_id="c", status="New", since=NOW, user="u", origin="o")
+        documents = [
+            OrderDocument(
+                id=id_,
+                order=an_order(
+                    id=id_,
+                    status="Deleted" if id_ in {"d", "b"} else "New",
+                    created=NOW - timedelta(days=age),
+                ),
+                version=7,
+                run=run if id_ == "held" else None,
+            )
+            for id_, age in ages.items()
+        ]
+        await automated.db["orders"].insert_many(
+            [one.to_bson() | {"revision": 1} for one in documents]
+        )
+
+        pages: list[list[Old]] = []
+        position: Position | None = None
+        while not pages or pages[-1]:
+            since = NOW - timedelta(days=1)
+            found = await orders_before(automated.db, since, position, most=3)
+            pages.append(found)
+            for one in found:
+                position = Position(at=one.created, order_id=one.order_id)
+
+        names = [[one.order_id for one in page] for page in pages]
+        assert names == [["e", "d", "b"], ["c", "a"], []]
+        assert pages[0][0] == Old("e", 7, NOW - timedelta(days=5))

@@ -455,7 +455,7 @@ OPEN_POINTS: Final = (
         "`includedOrderTypesForRevenueStats`, `includedOrderStatusesForRevenueStats`; of statuses "
         "`isInProgressStatus`; of pick lists `isLockShipmentsOnPickList`; of payment options "
         "`creditPriority`; of connectors `isAuthenticatedManually`, `disableStandardErrorPolicy`; "
-        "of deleting `deleteOrdersThreshold`; of returns, replacements and subscriptions "
+        "of returns, replacements and subscriptions "
         "`returnSettings`, `replacementSettings`, `defaultReplacementOrderType`, "
         "`subscriptionSettings`; of gift cards `giftCardSku`, `giftCardCompletedStatus`, "
         "`giftCardValidMonths`, `giftCardTemplate`; of steps that are run by hand "
@@ -476,8 +476,9 @@ OPEN_POINTS: Final = (
         "OrderAutomation, and TryReserveOrderLines every minute unless its `intervalSeconds` says "
         "otherwise: lines that a reservation has left short are reserved as goods come in, for "
         "those who have waited longest first, until the order is cancelled or delivered or gives "
-        "its goods back. The others, DeleteOldOrders among them, are accepted and kept, and "
-        "nothing runs them yet.",
+        "its goods back. DeleteOldOrders every hour where `deleteOrdersThreshold` is set: orders "
+        "created before that are deleted for good, a thousand a run, hidden ones too. Others are "
+        "accepted and kept, and nothing runs them.",
     ),
     OpenPoint(
         "43",
