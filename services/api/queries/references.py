@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from contracts.model import Model
 from contracts.settings import (
+    DELETE_OLD,
     ORDER_AUTOMATION,
     ORDER_VALIDATOR,
     Configuration,
@@ -165,6 +166,8 @@ def _of_order_settings(settings: OrderSettings) -> Found:
         yield "isOrderValidationEnabled", "connector", ORDER_VALIDATOR
     for at, name in enumerate(settings.included_order_statuses_for_revenue_stats or ()):
         yield f"includedOrderStatusesForRevenueStats[{at}]", "status", name
+    if settings.delete_orders_threshold is not None:
+        yield "deleteOrdersThreshold", "active scheduled task", DELETE_OLD
     automations = settings.order_automation_settings.order_automations
     if automations:
         path = "orderAutomationSettings.orderAutomations"

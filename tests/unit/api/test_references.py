@@ -126,6 +126,17 @@ def test_automations_whose_task_does_not_run_are_found(
     ] * missing
 
 
+def test_a_threshold_whose_clean_up_does_not_run_is_found() -> None:
+    settings = {"deleteOrdersThreshold": 730}
+
+    found = dangling(changed(orderSettings=settings, scheduledTasks=[]))
+
+    assert [(one.path, one.message) for one in found] == [
+        ("deleteOrdersThreshold", "no active scheduled task 'DeleteOldOrders' is configured")
+    ]
+    assert dangling(changed(orderSettings=settings)) == []
+
+
 def test_a_task_that_does_not_run_is_missed_by_nobody_without_automations() -> None:
     assert dangling(changed(scheduledTasks=[])) == []
 
