@@ -36,6 +36,7 @@ from services.workflow.domain.undo import to_undo, undone
 
 DEADLINE: Final = timedelta(seconds=180)
 DEEPEST: Final = 10
+"""How often steps may move an order on within one run; more is taken for a cycle (domain 5.1)."""
 
 _SEVERITIES: Final = tuple(StepStatus)
 
@@ -215,7 +216,7 @@ def _advance(  # noqa: PLR0913 - where the run stands
             return _abort(stopped, run, now=now, configuration=configuration)
         position += 1
     document = document.model_copy(update={"order": order})
-    if run.next_status is not None and run.depth < DEEPEST:
+    if run.next_status is not None:
         return _move_on(document, run, steps, run.next_status, now=now, configuration=configuration)
     return _end(document, run, steps, now=now, configuration=configuration)
 
@@ -229,7 +230,15 @@ def _move_on(  # noqa: PLR0913 - where the run stands, and where it goes
     now: datetime,
     configuration: Configuration,
 ) -> Progress:
-    """Enter the status that a step asked for, within the same run."""
+    """Enter the status that a step asked for, within the same run.
+
+    A run that has done so as often as it may is aborted: its steps lead the order in a circle.
+    """
+    if run.depth == DEEPEST:
+        reason = f"{status} is not entered: steps have moved the order on {DEEPEST} times already"
+        step = WorkflowStep(name="ChangeStatus")
+        run = _with_result(run, step, StepStatus.ERROR, reason, stop=True)
+        return _abort(document, run, now=now, configuration=configuration)
     left, run, messages = _save(document.order, run, steps, now, configuration)
     kind = configuration.order_type(left.order_type)
     entered = kind.status(status) if kind else None

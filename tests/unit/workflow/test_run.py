@@ -30,6 +30,7 @@ from contracts.messages.payments import (
     CreditPayment,
     VoidPayment,
 )
+from contracts.note import EntityError
 from contracts.order import Order
 from contracts.settings import (
     DEFAULT,
@@ -711,15 +712,29 @@ class TestRun:
         assert done.ended is not None
         assert ("CompleteShipment" in [one.action_type for one in done.ended.results]) is runs
 
-    def test_follows_a_step_to_another_status_but_not_for_ever(self) -> None:
-        loop = WorkflowStep.model_validate(
-            {"name": "ChangeStatus", "properties": [{"key": "ToStatus", "value": "New"}]}
+    def test_is_aborted_where_its_steps_move_the_order_on_for_ever(self) -> None:
+        to_and_fro = two_statuses(
+            [WorkflowStep(name="IncreaseReservedInventory"), a_change_to("Next")],
+            [a_change_to("New")],
         )
+        cycling = placed(the_reference_order(), to_and_fro)
 
-        done = placed(the_reference_order(), one_status(loop))
+        while cycling.ended is None:
+            cycling = answered(cycling, configuration=to_and_fro)
 
-        assert done.ended is not None
-        assert len(done.ended.results) == 11
+        assert cycling.aborted
+        *moved, last = cycling.ended.results
+        assert [one.action_status for one in moved] == [StepStatus.SUCCESS] * 17
+        assert (last.action_type, last.action_status) == ("ChangeStatus", StepStatus.ERROR)
+        assert last.cancel_workflow
+        assert cycling.document.order.status == "New"
+        (error,) = cycling.document.order.errors or [EntityError()]
+        assert (error.message or "").startswith(
+            "Next is not entered: steps have moved the order on"
+        )
+        assert ReleaseStock in kinds(cycling.messages)
+        _, events = told(cycling, None)
+        assert [type(one.event) for one in events] == [OrderCreated, OrderWorkflowFailed]
 
 
 ASKING = ["IncreaseReservedInventory", "AuthorizePayment", "ReduceReservedInventory", "Dance"]
