@@ -52,11 +52,14 @@ class TestTheLogOfAnOrder:
             (900008, "Information"),
             (110103, "Exported"),
             (110103, "Exported"),
+            (111100, "Workflow"),
+            (111102, "Workflow"),
         ]
-        unknown, _, run, *_, misspelt, _, missed = page["log"]
+        unknown, _, run, *_, misspelt, _, missed, _, without_steps = page["log"]
         assert unknown["message"].endswith("ignored: colour")
         assert misspelt["message"].endswith("ignored: taggs")
         assert run["message"].startswith("The workflow was completed: IncreaseReservedInventory")
+        assert without_steps["message"] == "The workflow was completed: no step was to run"
         assert (run["user"], run["origin"]) == ("owner", "POST /api/Orders")
         assert (missed["isError"], missed["message"][:27]) == (True, "The export to erp failed: t")
         assert [one["sequence"] for one in page["items"]] == [1, 2]

@@ -109,8 +109,8 @@ def _of_change(version: Version) -> Iterator[LogEntry]:
     """Yield what a version says of the change besides its events."""
     kept = version.kept
     results, unknown = kept.get("results") or (), kept.get("ignoredFields") or ()
-    steps = kept.get("told") or ()
-    if not results and not unknown and not steps:
+    steps = kept.get("told")
+    if not results and not unknown and steps is None:
         return
     told = from_json(version.event)
     by = {"timestamp": kept["at"], "user": kept["user"], "origin": told["origin"]}
@@ -119,18 +119,19 @@ def _of_change(version: Version) -> Iterator[LogEntry]:
         yield LogEntry(
             operation_id=number, category=category, message=ignored_sentence(unknown), **by
         )
-    if results or steps:
+    if results or steps is not None:
         yield LogEntry(
             operation_id=_STARTED, category="Workflow", message="The workflow was started", **by
         )
-        for sentence in steps:
+        for sentence in steps or ():
             yield LogEntry(operation_id=_STEP, category="WorkflowStep", message=sentence, **by)
         is_aborted = kept.get("isAborted", False)
         end = "was aborted" if is_aborted else "was completed"
+        names = ", ".join(one["actionType"] for one in results) or "no step was to run"
         yield LogEntry(
             operation_id=_COMPLETED,
             category="Workflow",
-            message=f"The workflow {end}: {', '.join(one['actionType'] for one in results)}",
+            message=f"The workflow {end}: {names}",
             is_error=is_aborted,
             **by,
         )

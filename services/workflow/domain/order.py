@@ -110,7 +110,9 @@ class Run(Part):
     shape: str | None = None
     """Of the answer (contracts.messages.replies), where that is no workflow execution result."""
     told: tuple[str, ...] | None = None
-    """What the log tells of each step, where UseVerboseLogging wants that (S2)."""
+    """What the log tells of each step, where UseVerboseLogging wants that (S2).
+
+    None where the change has no workflow, so that the log tells of none."""
     asking: Asking | None = None
     """Only where it waits for the order validator: it has no steps then, and nothing to abort."""
     user: str
@@ -257,7 +259,7 @@ class VersionDocument(Document):
     results: tuple[StepResult, ...] = ()
     ignored_fields: tuple[str, ...] | None = None
     told: tuple[str, ...] | None = None
-    """A sentence for each step, where UseVerboseLogging wants them."""
+    """A sentence for each step, where UseVerboseLogging wants them; None without a workflow."""
     user: str
     event: bytes
     """As it left the house, the order in it."""

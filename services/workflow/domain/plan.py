@@ -46,13 +46,23 @@ class Planned:
         return known is not None and known.cancels
 
 
+def with_workflow(kind: OrderType | None, status: str) -> OrderStatus | None:
+    """Return the status of which a run goes through the steps, be they none.
+
+    None where nothing runs: nobody knows the type or its status, or the type wants no workflow.
+    """
+    if kind is None or kind.disable_workflow:
+        return None
+    return kind.status(status)
+
+
 def plan(kind: OrderType | None, status: str, configuration: Configuration) -> tuple[Planned, ...]:
     """Return the active steps of the status in order; a group id stands for the group's steps.
 
     Inactive steps are left out and not reported (domain 2.3).
     """
-    entered = kind.status(status) if kind is not None else None
-    if kind is None or entered is None or kind.disable_workflow:
+    entered = with_workflow(kind, status)
+    if entered is None:
         return ()
     steps: list[Planned] = []
     for step in entered.workflow_steps:

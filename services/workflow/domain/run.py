@@ -29,7 +29,7 @@ from services.workflow.domain.order import (
     replaced,
     step_key,
 )
-from services.workflow.domain.plan import Planned, plan
+from services.workflow.domain.plan import Planned, plan, with_workflow
 from services.workflow.domain.shortage import released, reported
 from services.workflow.domain.steps import Asked, Context, act, step_named
 from services.workflow.domain.undo import to_undo, undone
@@ -65,7 +65,8 @@ def start(
     """Begin the run and take it as far as it goes by itself."""
     kind = configuration.order_type(document.order.order_type)
     steps = plan(kind, run.status, configuration)
-    run = run.model_copy(update={"plan": tuple(one.step.name for one in steps)})
+    told = None if with_workflow(kind, run.status) is None else ()
+    run = run.model_copy(update={"plan": tuple(one.step.name for one in steps), "told": told})
     return _advance(document, run, steps, document.order, now=now, configuration=configuration)
 
 

@@ -408,7 +408,22 @@ class TestRun:
             "SetCompletedDate: left out, since the earlier results are not those it asks for",
             "Dance: Warning after 0 ms",
         )
-        assert done.ended.told == (sentences if verbose else None)
+        assert done.ended.told == (sentences if verbose else ())
+
+    @pytest.mark.parametrize(
+        ("status", "order_type", "expected"),
+        [("New", "Online", ()), ("Elsewhere", "Online", None), ("New", "Nowhere", None)],
+    )
+    def test_has_a_workflow_to_tell_of_where_its_status_is_known_whatever_its_steps(
+        self, status: str, order_type: str, expected: tuple[str, ...] | None
+    ) -> None:
+        order = the_reference_order()
+        order = order.model_copy(update={"status": status, "order_type": order_type})
+
+        done = placed(order, one_status())
+
+        assert done.ended is not None
+        assert done.ended.told == expected
 
     def test_hands_the_properties_of_the_status_to_its_steps(self) -> None:
         own = [{"key": "WarehouseCode", "value": "WH1"}]
