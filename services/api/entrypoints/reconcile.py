@@ -18,9 +18,9 @@ async def prove_books(_: Request, parts: Parts) -> Response:
     after two seconds, so that nothing that was on its way counts. An order whose run is in hand is
     compared when that has ended; a run that is late is a difference itself.
 
-    An order in a cancelled status keeps no captured money but what it has earned: the price of
-    goods that were delivered, with shipping, less what its returns give back. Payments that a
-    client brought along are not judged, but its own credits count.
+    An order in a cancelled status, or one whose first run was aborted, keeps no captured money but
+    what it has earned: the price of goods that were delivered, with shipping, less what its returns
+    give back. Payments that a client brought along are not judged, but its own credits count.
     """
     result = await reconcile(parts.database, configuration=parts.configuration(), clock=parts.clock)
     return model_response(result)

@@ -184,6 +184,13 @@ class TestBooksThatAgree:
 
         assert await found(books) == []
 
+    async def test_may_have_an_order_of_an_aborted_run_that_was_credited(
+        self, books: Database
+    ) -> None:
+        await an_order_paid_for_by_an_aborted_run(books, credited=PRICE)
+
+        assert await found(books) == []
+
     async def test_may_have_a_cancelled_order_whose_credit_a_run_has_in_hand(
         self, books: Database
     ) -> None:
@@ -270,6 +277,14 @@ async def a_cancelled_order(database: Database, *, credited: Decimal) -> None:
     )
 
 
+async def an_order_paid_for_by_an_aborted_run(database: Database, *, credited: Decimal) -> None:
+    """Keep an order that was paid for by its first run, which was aborted after that."""
+    await a_cancelled_order(database, credited=credited)
+    await database["orders"].update_one({"_id": "ORD-2"}, {"$set": {"order.status": "New"}})
+    aborted = {"isAborted": True, "statusCode": 201}
+    await database["order_versions"].update_one({"orderId": "ORD-2"}, {"$set": aborted})
+
+
 RETURNED_FOR_A_FEE = {
     "order.orderForm.lineItems.0.quantity": TWO,
     "order.orderForm.lineItems.0.returnQuantity": TWO,
@@ -349,6 +364,12 @@ DIFFERENCES: list[tuple[str, str | None, str | None, Change]] = [
         "ORD-2",
         None,
         lambda db: a_cancelled_order(db, credited=PRICE - 1),
+    ),
+    (
+        "aborted-order-keeps-money",
+        "ORD-2",
+        None,
+        lambda db: an_order_paid_for_by_an_aborted_run(db, credited=PRICE - 1),
     ),
     (
         "cancelled-order-overcredited",

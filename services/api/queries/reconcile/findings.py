@@ -28,6 +28,9 @@ ADVICE: Final[dict[str, str]] = {
     "cancelled-order-keeps-money": "A cancelled order keeps captured money that it has not earned; "
     "look at the credits that Explain lists, then enter its status again, whose CancelPayments "
     "credits the rest. What was paid back by hand is noted with a payment of type Credit.",
+    "aborted-order-keeps-money": "The order's first run was aborted after money was captured; "
+    "enter its status again if it shall go on, else a cancelled status, whose CancelPayments gives "
+    "the money back.",
     "cancelled-order-overcredited": "More was credited than was captured for a cancelled order; "
     "compare the operations that Explain lists with what the provider says.",
     "payment-held": "The order and the payments service disagree on what is authorized and neither "

@@ -10,6 +10,7 @@ from typing import Final
 from contracts.settings import Configuration
 from services.api.queries.reconcile.findings import Findings
 from services.api.queries.reconcile.payments import (
+    check_aborted,
     check_cancelled,
     check_payments,
     held_by_operations,
@@ -136,11 +137,12 @@ def _check(
         )
     _check_reservation(id_, order, beside, findings)
     check_payments(id_, order, beside.operations, findings)
-    is_cancelled = _is_cancelled(order, configuration)
-    if is_cancelled or _was_refused(beside.last):
+    if _is_cancelled(order, configuration):
         _check_closed(id_, beside, findings)
-    if is_cancelled:
         check_cancelled(id_, order, beside.operations, findings)
+    elif _was_refused(beside.last):
+        _check_closed(id_, beside, findings)
+        check_aborted(id_, order, beside.operations, findings)
 
 
 def _may_be_gone(order: Bson, configuration: Configuration, now: datetime) -> bool:

@@ -104,6 +104,24 @@ def check_cancelled(
     over = sum((-one for one in balances if one < _ZERO), _ZERO)
     if over:
         findings.differs("cancelled-order-overcredited", order_id=order_id, expected=0, found=over)
+    _check_kept("cancelled-order-keeps-money", order_id, order, operations, findings)
+
+
+def check_aborted(
+    order_id: str, order: Bson, operations: Sequence[Bson], findings: Findings
+) -> None:
+    """Compare captured - credited of an order whose first run was aborted with nothing.
+
+    An abort voids what is held, but gives back no money that was charged before (decided 5.1).
+    """
+    if not _is_open(operations):
+        _check_kept("aborted-order-keeps-money", order_id, order, operations, findings)
+
+
+def _check_kept(
+    kind: str, order_id: str, order: Bson, operations: Sequence[Bson], findings: Findings
+) -> None:
+    balances = _taken_by_payment(operations).values()
     paid_back = _paid_back(order, operations)
     kept = sum((one for one in balances if one > _ZERO), _ZERO) - paid_back
     if kept <= _ZERO:
@@ -111,9 +129,7 @@ def check_cancelled(
     is_owed = not paid_back and _was_refused(operations)
     allowed = _ZERO if is_owed else _earned(order)
     if kept > allowed:
-        findings.differs(
-            "cancelled-order-keeps-money", order_id=order_id, expected=allowed, found=kept
-        )
+        findings.differs(kind, order_id=order_id, expected=allowed, found=kept)
 
 
 def _taken_by_payment(operations: Sequence[Bson]) -> Mapping[str, Decimal]:
