@@ -1,7 +1,7 @@
 """An endpoint as clients write and read it (design 10, decided 12)."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -84,15 +84,12 @@ def _check_header(name: str, text: str) -> None:
         raise ValueError(f"{name} is set by the sender itself")
 
 
-def _headers(value: dict[str, str]) -> dict[str, str]:
-    for name, text in value.items():
-        _check_header(name, text)
-    return value
-
-
-def _header_changes(value: dict[str, str | None]) -> dict[str, str | None]:
+def _headers(value: Mapping[str, str | None], info: ValidationInfo) -> Mapping[str, str | None]:
     for name, text in value.items():
         _check_header(name, text or "")
+    # What is stored already stays readable.
+    if info.context is not None and len({name.lower() for name in value}) < len(value):
+        raise ValueError("expected each name once: case makes no other header of it (RFC 9110)")
     return value
 
 
@@ -154,7 +151,8 @@ class EndpointSettings(Model):
     headers: Annotated[
         dict[str, str], Field(max_length=_MOST_HEADERS), AfterValidator(_headers)
     ] = Field(default_factory=dict, repr=False)
-    """Sent along with every event. None of those that we set ourselves."""
+    """Sent along with every event. None of those that we set ourselves, and each once, whatever its
+    case."""
     max_in_flight: _MaxInFlight = 32
     rate_limit: _RateLimit | None = None
     timeout_seconds: _Seconds = 15
@@ -192,11 +190,11 @@ class EndpointPatch(Model):
         Annotated[
             dict[str, str | None],
             Field(max_length=2 * _MOST_HEADERS),
-            AfterValidator(_header_changes),
+            AfterValidator(_headers),
         ]
         | None
     ) = Field(None, repr=False)
-    """A null takes that header away."""
+    """A null takes that header away. Names are compared without case."""
     max_in_flight: _MaxInFlight | None = None
     rate_limit: _RateLimit | None = None
     timeout_seconds: _Seconds | None = None

@@ -69,7 +69,9 @@ def change(
     endpoint = own(known, command)
     if forbidden is not None:
         raise not_allowed(forbidden)
-    stored = endpoint.settings.model_dump(mode="json", by_alias=True, exclude_none=True)
+    headers = _without(endpoint.settings.headers, command.changes.get("headers"))
+    known_settings = endpoint.settings.model_copy(update={"headers": headers})
+    stored = known_settings.model_dump(mode="json", by_alias=True, exclude_none=True)
     try:
         settings = EndpointSettings.model_validate(_merged(stored, command.changes))
     except ValidationError as error:
@@ -163,6 +165,12 @@ def _refuse_overhearing(settings: EndpointSettings, command: OwnEndpointCommand)
     if faults:
         detail = "This client may hear of its own orders alone."
         raise Refused(problem("forbidden", detail, errors=tuple(faults)))
+
+
+def _without(headers: Mapping[str, str], changes: JsonValue) -> dict[str, str]:
+    """Return the headers but those that the changes name, in whatever case (RFC 9110, 5.1)."""
+    named = {name.lower() for name in changes} if isinstance(changes, dict) else set()
+    return {name: text for name, text in headers.items() if name.lower() not in named}
 
 
 def _faults(error: ValidationError) -> tuple[FieldProblem, ...]:

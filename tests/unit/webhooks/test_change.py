@@ -112,6 +112,13 @@ class TestChange:
         assert (after.created, after.modified) == (NOON, LATER)
         assert after.secrets == endpoint.secrets
 
+    def test_knows_a_header_in_whatever_case(self) -> None:
+        endpoint = an_endpoint(headers={"X-Token": "old", "X-Gone": "1", "X-Stays": "2"})
+
+        after = changed(endpoint, headers={"x-token": "new", "X-GONE": None})
+
+        assert after.settings.headers == {"x-token": "new", "X-Stays": "2"}
+
     def test_takes_null_for_the_default(self) -> None:
         endpoint = an_endpoint(rate_limit=5, max_in_flight=3, filters={"stores": ["Oslo"]})
 

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.messages.webhooks import CreateWebhookEndpoint, EndpointDisabled, EndpointSettings
+from contracts.messages.webhooks import (
+    CreateWebhookEndpoint,
+    EndpointDisabled,
+    EndpointPatch,
+    EndpointSettings,
+)
+from contracts.model import Invalid, Model, parse
 from services.chassis.outcomes import Ignore, Refused
 from services.webhooks.domain.endpoint import (
     Heard,
@@ -209,3 +215,19 @@ class TestSettings:
     def test_refuse_what_could_not_be_kept(self, settings: dict[str, object]) -> None:
         with pytest.raises(ValidationError):
             a_command(**settings)
+
+    @pytest.mark.parametrize("model", [EndpointSettings, EndpointPatch])
+    def test_refuse_one_header_in_two_spellings(self, model: type[Model]) -> None:
+        body = {"url": "https://shop.example", "headers": {"X-Token": "1", "x-token": "2"}}
+
+        with pytest.raises(Invalid) as raised:
+            parse(model, body)
+
+        assert [one.path for one in raised.value.errors] == ["headers"]
+
+    def test_can_be_read_as_they_were_stored_with_one_header_in_two_spellings(self) -> None:
+        headers = {"X-Token": "1", "x-token": "2"}
+
+        read = EndpointSettings.model_validate({"url": "https://shop.example", "headers": headers})
+
+        assert read.headers == headers
