@@ -84,7 +84,7 @@ class ChangeWebhookEndpoint(OwnEndpointCommand):
 class RotateWebhookSecret(OwnEndpointCommand):
     """Let the endpoint have a new secret; answered with the endpoint, the secret included.
 
-    Until `overlap_seconds` have passed, the one before signs too.
+    Until `overlap_seconds` have passed, those before sign too, for what is left of their time.
     """
 
     type: ClassVar[str] = "webhooks.rotate_secret"

@@ -94,7 +94,7 @@ def rotate(
 
     The one before signs too until the overlap has passed, so that a receiver may change over at
     leisure (Standard Webhooks 1.0.0, key rotation); so do those before it, for what is left of
-    theirs.
+    theirs, but no longer than that one: without an overlap none of them does.
 
     :param rotation: what this rotation is known by
     :raises Refused: as `own`
@@ -104,7 +104,10 @@ def rotate(
     secret = SECRET_PREFIXES[signature] + command.key_material
     until = now + timedelta(seconds=command.overlap_seconds)
     outgoing = [RetiredSecret(secret=one, until=until) for one in endpoint.secrets]
-    still_good = [one for one in (*outgoing, *endpoint.retired) if one.until > now]
+    before = [
+        RetiredSecret(secret=one.secret, until=min(one.until, until)) for one in endpoint.retired
+    ]
+    still_good = [one for one in (*outgoing, *before) if one.until > now]
     rotated = endpoint.model_copy(
         update={
             "settings": endpoint.settings.model_copy(update={"signature": signature}),

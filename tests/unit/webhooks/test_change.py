@@ -218,6 +218,16 @@ class TestRotate:
         assert len(twice.signing(LATER + timedelta(seconds=599))) == 3
         assert len(twice.signing(LATER + timedelta(seconds=600))) == 2
 
+    @pytest.mark.parametrize("overlap", [0, 60])
+    def test_lets_no_secret_before_sign_for_longer_than_it_says(self, overlap: int) -> None:
+        once = rotated(an_endpoint(), overlap=3600)
+
+        twice = rotated(once, key=KEYS[1], overlap=overlap)
+
+        end = LATER + timedelta(seconds=overlap)
+        assert twice.signing(end) == ["whsec_" + KEYS[1]]
+        assert len(twice.retired) == (2 if overlap else 0)
+
     def test_keeps_the_header_short_however_often_it_is_done(self) -> None:
         endpoint = an_endpoint()
 

@@ -47,7 +47,7 @@ class Rotation(Model):
     signature: Literal["v1", "v1a"] | None = None
     """What the new secret is for; absent: for what the endpoint has."""
     overlap_seconds: Annotated[Whole, Field(ge=0, le=7 * _DAY)] = _DAY
-    """How long the old secret signs too; 0 ends it at once, as a leaked one should."""
+    """How long old secrets sign too, at most; 0 ends them all at once, as a leaked one should."""
 
 
 class Enabling(Model):
