@@ -197,8 +197,11 @@ class TestAnOrder:
         moved = await world.enter(order["id"], "InProgress", userId="kari")
         again = await world.enter(order["id"], "InProgress", userId="ola")
         skipped = await world.enter(order["id"], "Completed", skipRunWorkflow=True)
+        same = await world.enter(order["id"], "Completed", skipRunWorkflow=True)
 
         bodies = [from_json(one.data) for one in await world.events_up_to(order["id"], 5)]
+        assert (same.status, same.json["orderActionExecutionResults"]) == (200, [])
+        assert same.json["order"] == skipped.json["order"]
         assert [
             one["type"] for one in (got.json for got in await world.hooks_up_to(order["id"], 5))
         ] == [

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from contracts.messages.orders import UpdateOrderStatus
+from contracts.messages.replies import UNRUN
 from contracts.order import Order
 from contracts.problems import FieldProblem, problem
 from contracts.settings import Configuration, OrderStatus, OrderType
@@ -41,7 +42,9 @@ def update_status(
 ) -> Progress:
     """Set the status and run its workflow, unless the command says to skip it.
 
-    With shipmentInfo one shipment alone enters it, and the workflow runs for that one.
+    With shipmentInfo one shipment alone enters it, and the workflow runs for that one. Into the
+    status that is there already the workflow runs once more (S3); without one nothing has changed,
+    so there is neither a version nor an event (decided 5.6).
 
     :raises Refused: as `admitted` says; unknown-status, status-not-available, shipment-not-found,
         too-many-entries, too-large
@@ -71,7 +74,15 @@ def update_status(
     )
     entered = document.model_copy(update={"order": order})
     if command.skip_run_workflow:
-        return Progress(entered, messages, ended=run, operation=WITHOUT_WORKFLOW)
+        is_unchanged = order_bytes(order) == order_bytes(before)
+        return Progress(
+            entered,
+            messages,
+            ended=run,
+            operation=WITHOUT_WORKFLOW,
+            shape=UNRUN if is_unchanged else None,
+            is_unchanged=is_unchanged,
+        )
     progress = start(entered, run, now=now, configuration=configuration)
     return replace(progress, messages=[*messages, *progress.messages])
 

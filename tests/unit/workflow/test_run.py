@@ -30,6 +30,7 @@ from contracts.messages.payments import (
     CreditPayment,
     VoidPayment,
 )
+from contracts.messages.replies import UNRUN
 from contracts.note import EntityError
 from contracts.order import Order
 from contracts.settings import (
@@ -963,6 +964,15 @@ class TestUpdateStatus:
         assert isinstance(event.event, OrderUpdated)
         assert event.event.previous_status == event.event.status == "InProgress"
         assert event.event.changes == ()
+
+    def test_changes_nothing_where_the_status_stays_and_no_step_shall_run(self) -> None:
+        once = entering(self.finished(), "Ship", skip_run_workflow=True)
+
+        again = entering(once.document, "ship", skip_run_workflow=True)
+
+        assert (once.is_unchanged, once.shape) == (False, None)
+        assert (again.is_unchanged, again.shape) == (True, UNRUN)
+        assert again.document.order == once.document.order
 
     def test_deletes_softly_and_restores(self) -> None:
         document = self.finished()

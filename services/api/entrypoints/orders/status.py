@@ -64,6 +64,9 @@ async def update_status(request: Request, parts: Parts) -> Response:
     With `shipmentInfo` one shipment enters the status, and the workflow runs for its goods and its
     share of the money alone; without a `shipmentId` that is the first one. When all shipments are
     in one status, the order has it too.
+
+    Into a status that is there already its workflow runs once more, which is how a step that failed
+    is repeated; with `skipRunWorkflow` that changes nothing, and there is no event.
     """
     order_id = request.parameters["orderId"]
     parsed, raw = await request.parsed(UpdateStatusPatch, strict=parts.strict)
