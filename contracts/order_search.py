@@ -122,6 +122,7 @@ class OrderFilter(Model):
     product_types: ListOf[str] | None = None
 
     payment_statuses: ListOf[PaymentState] | None = None
+    """By what is authorized; an order that costs nothing, and for which nothing is, is in part."""
     payment_transaction_types: ListOf[TransactionType] | None = None
     payment_transaction_status: PaymentStatus | None = None
     """Of the same payment as the types and the dates."""

@@ -54,7 +54,11 @@ def found_by(order: Order) -> dict[str, Any]:  # Any: texts and lists of texts, 
 
 
 def payment_state(order: Order, form: OrderForm) -> str:
-    """Return how much of the total is authorized (domain 6.4): a `PaymentState`."""
+    """Return how much of the total is authorized (domain 6.4): a `PaymentState`.
+
+    Without an authorization nothing is Paid; where nothing costs anything either, the formulas
+    leave PartiallyPaid.
+    """
     (authorized, _, credited), total = known_totals(form), form.total or _ZERO
     owed, told = total - authorized, order.remaining_payment
     if told is not None and abs(owed) != abs(told):
@@ -64,7 +68,7 @@ def payment_state(order: Order, form: OrderForm) -> str:
         return "OverPaid"
     if not authorized and total > _ZERO:
         return "NotPaid"
-    return "PartiallyPaid" if owed else "Paid"
+    return "Paid" if not owed and authorized > _ZERO else "PartiallyPaid"
 
 
 def inventory_state(form: OrderForm) -> str:

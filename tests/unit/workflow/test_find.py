@@ -140,13 +140,13 @@ class TestPaymentState:
 
         assert found == "NotPaid"
 
-    def test_is_paid_when_nothing_costs_anything(self) -> None:
+    def test_is_never_paid_without_an_authorization(self) -> None:
         form = a_form(line_items=[], shipments=[], payments=[])
 
         order = calculated(an_order(order_form=form))
 
         assert order.order_form is not None
-        assert payment_state(order, order.order_form) == "Paid"
+        assert payment_state(order, order.order_form) == "PartiallyPaid"
 
 
 class TestInventoryState:
