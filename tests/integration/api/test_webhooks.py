@@ -22,8 +22,10 @@ from contracts.messages.webhooks import (
     SendTestEvent,
 )
 from services.chassis.mongo import Database
+from services.chassis.settings import ChassisSettings
 from tests.integration.api.answering import Answerer, answer
 from tests.integration.api.calling import Caller, keep_client
+from tests.integration.api.test_idempotency import impatient, keyed, never
 
 URL = "https://hooks.example.com/orders"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -284,6 +286,31 @@ class TestRotatingASecret:
         assert again.json["secret"] == secret
         assert (late.status, "secret" in late.json) == (200, False)
         assert b"whsec" not in late.body
+
+    async def test_shows_it_to_a_repeat_where_the_first_answer_came_too_late(
+        self, settings: ChassisSettings, answerer: Answerer, database: Database
+    ) -> None:
+        id_ = await keep_endpoint(database)
+        path, headers = f"/api/Webhooks/Endpoints/{id_}/RotateSecret", keyed()
+        answerer.scripts[id_] = never
+
+        async with impatient(settings, 0.3) as caller:
+            late = await caller("POST", path, headers=headers)
+            command = answerer.named(id_)[0]
+            secret = "whsec_" + from_json(command.data)["keyMaterial"]
+            new = {"secrets": [secret], "rotation": str(command.id)}
+            await database["webhook_endpoints"].update_one({"_id": id_}, {"$set": new})
+            mark = {"_id": command.id, "b": uuid4(), "at": NOON, "o": {"s": 200}}
+            await database["webhooks_inbox"].insert_one(mark)
+            operation = await caller("GET", late.headers["location"])
+            again = await caller("POST", path, headers=headers)
+
+        assert late.status == 202
+        assert (again.status, again.json["secret"]) == (200, secret)
+        assert again.headers["cache-control"] == "no-store"
+        assert operation.json["state"] == "succeeded"
+        assert secret.encode() not in late.body + operation.body
+        assert len(answerer.named(id_)) == 1
 
 
 class TestEnabling:

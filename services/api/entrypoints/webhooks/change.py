@@ -78,6 +78,10 @@ async def rotate_secret(request: Request, parts: Parts) -> Response:
     Until the overlap has passed, the old secret signs too: `webhook-signature` carries a signature
     of each, the newest first, so that the receiver may change over at leisure. With `signature` the
     endpoint changes from one kind to the other in the same way.
+
+    Whoever lost the answer, or was told 202, sends the request again: with the same
+    `Idempotency-Key` the answer shows the secret that the first one brought, unless another has
+    replaced it since; without a key it brings another. The operation of a 202 shows no secret.
     """
     parsed, raw = await request.parsed(Rotation, strict=parts.strict, optional=True)
 

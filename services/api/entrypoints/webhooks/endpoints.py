@@ -39,7 +39,13 @@ ENDPOINTS: Final = "/api/Webhooks/Endpoints"
 
 
 async def create_endpoint(request: Request, parts: Parts) -> Response:
-    """Add an endpoint; it takes part from this answer on, the only one that shows its secret."""
+    """Add an endpoint; it takes part from this answer on, the only one that shows its secret.
+
+    Whoever lost the answer, or was told 202, sends the request again with the same
+    `Idempotency-Key`: the answer shows the secret, unless another has replaced it since. Without a
+    key the endpoint is in the list, and `RotateSecret` brings another secret. The operation of a
+    202 shows none.
+    """
     parsed, raw = await request.parsed(EndpointSettings, strict=parts.strict)
     _refuse_overhearing(request.client, parsed.value.filters)
     refuse_forbidden(parsed.value.url, parts)
