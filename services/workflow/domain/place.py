@@ -22,8 +22,17 @@ from services.workflow.domain.amounts import refuse_too_much
 from services.workflow.domain.calculate import recalculate
 from services.workflow.domain.change import enter, pricing
 from services.workflow.domain.default_properties import with_default_properties
-from services.workflow.domain.order import QUEUED, OrderDocument, Run, appended, order_bytes
+from services.workflow.domain.order import (
+    QUEUED,
+    OrderDocument,
+    Run,
+    appended,
+    order_bytes,
+    replaced,
+    with_form,
+)
 from services.workflow.domain.run import Progress, start
+from services.workflow.domain.versions import secret_key_hash
 
 AWAITING_INVENTORY: Final = "AwaitingInventory"
 FIRST_STATUS: Final = "New"
@@ -62,7 +71,7 @@ def place(  # noqa: PLR0913 - what a rule may know is handed to it
     if existing is not None:
         raise Refused(problem("duplicate-order-id"))
     kind = configuration.order_type(command.order.order_type)
-    order = with_default_properties(command.order, configuration.order_settings)
+    order = with_default_properties(_as_new(command.order), configuration.order_settings)
     order = filled(order, kind, cause, now=now, configuration=configuration)
     prices = pricing(order, configuration)
     order = recalculate(None, order, prices)
@@ -85,7 +94,9 @@ def place(  # noqa: PLR0913 - what a rule may know is handed to it
         user=command.user,
         origin=command.origin,
     )
-    document = OrderDocument(id=order.id, order=order)
+    # Whoever knows the key may follow the order from now on, not only when its run has ended.
+    hashed = secret_key_hash(order)
+    document = OrderDocument(id=order.id, order=order, secret_key_hash=hashed)
     if not runs:
         return Progress(document, ended=run)
     progress = start(document, run, now=now, configuration=configuration)
@@ -94,6 +105,25 @@ def place(  # noqa: PLR0913 - what a rule may know is handed to it
         waiting = progress.document.model_copy(update={"order": queued})
         return Progress(waiting, progress.messages)
     return progress
+
+
+def _as_new(order: Order) -> Order:
+    """Return the order without what only its life here brings about, whatever is sent (S0).
+
+    Amounts are calculated anyway. An import has had its life elsewhere (decided 2.5).
+    """
+    form = order.order_form
+    shipments = (form.shipments if form else None) or ()
+    if any(one.order_status_log for one in shipments):
+        without = {"order_status_log": None}
+        order = with_form(order, shipments=[one.model_copy(update=without) for one in shipments])
+    return replaced(
+        order,
+        completed=None,
+        ready_for_pickup=None,
+        customer_pickup_deadline=None,
+        is_new_customer=None,
+    )
 
 
 def refuse_too_large(order: Order, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 import pytest
@@ -44,6 +45,7 @@ from contracts.settings import (
     StepGroup,
     WorkflowStep,
 )
+from contracts.shipment import StatusLogItem
 from services.chassis.outcomes import Refused
 from services.workflow.domain.events import Told, conclude, differences, run_result
 from services.workflow.domain.finish_step import RunOver, finish_step, run_timed_out
@@ -177,6 +179,33 @@ class TestPlace:
         assert order.order_number == order.id
         assert order.customer_number == order.customer_id
         assert order.created == NOW
+
+    def test_takes_no_word_of_a_client_for_what_its_life_here_brings_about(self) -> None:
+        long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+        log = [StatusLogItem(status="Completed", timestamp=long_ago)]
+        shipments = [a_shipment(order_status_log=log), a_shipment(shipment_id="2", line_items=[])]
+        sent = an_order(
+            status="Completed",
+            completed=long_ago,
+            ready_for_pickup=long_ago,
+            customer_pickup_deadline=long_ago,
+            is_new_customer=True,
+            order_form=a_form(shipments=shipments),
+        )
+
+        order = placed(sent).document.order
+
+        assert order.completed == NOW
+        assert (order.ready_for_pickup, order.customer_pickup_deadline) == (None, None)
+        assert order.is_new_customer is None
+        assert order.order_form is not None
+        assert [one.order_status_log for one in order.order_form.shipments or ()] == [None, None]
+
+    def test_lets_the_order_be_found_by_its_key_while_its_first_run_waits(self) -> None:
+        progress = placed(an_order(secret_key="s3cret"))
+
+        assert progress.ended is None
+        assert progress.document.to_bson()["secretKeyHash"] == sha256(b"s3cret").digest()
 
     def test_gives_every_payment_an_id_and_the_date_of_the_order(self) -> None:
         before = datetime(2024, 1, 15, tzinfo=UTC)
