@@ -201,8 +201,9 @@ class Request:
 
     @property
     def wants_to_leave(self) -> bool:
-        """Whether the client asked not to wait (RFC 7240)."""
-        return b"respond-async" in self.headers.get(b"prefer", b"").lower()
+        """Whether the client asked not to wait: among its preferences, not in one (RFC 7240)."""
+        preferences = self.headers.get(b"prefer", b"").lower().split(b",")
+        return any(one.partition(b";")[0].strip() == b"respond-async" for one in preferences)
 
     def origin(self, raw: bytes, *, may_leave: bool = True) -> Origin:
         """Return what a command needs to know of this request.

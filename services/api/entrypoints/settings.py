@@ -37,7 +37,7 @@ def _reader(name: str) -> Handler:
     async def read(request: Request, parts: Parts) -> Response:
         stored = await parts.settings_store.read()
         tag = etag(stored.version(name))
-        if tag[1] in _tags(request.header("if-none-match")):
+        if not _tags(request.header("if-none-match")).isdisjoint({tag[1], b"*"}):
             return not_modified(tag)
         return Response(OK, stored.public(name), (tag,))
 
@@ -48,13 +48,14 @@ def _reader(name: str) -> Handler:
 def _writer(name: str) -> Handler:
     async def write(request: Request, parts: Parts) -> Response:
         parsed = _read(name, await request.json(), strict=parts.strict)
-        expected = _tags(request.header("if-match"))
+        condition = request.header("if-match")
+        expected = _tags(condition)
         try:
             before, after = await parts.settings_store.replace(
                 name,
                 parsed.value,
                 is_expected=lambda version: (
-                    not expected or b"*" in expected or etag(version)[1] in expected
+                    condition is None or b"*" in expected or etag(version)[1] in expected
                 ),
                 user=request.client.id,
                 request=request.id,

@@ -148,6 +148,23 @@ class TestIfMatch:
         assert (late.status, late.problem) == (412, "precondition-failed")
         assert right.status == 200
 
+    @pytest.mark.parametrize("condition", ["", '"7"', '"7", "8"', "0"])
+    async def test_lets_nothing_be_replaced_that_it_does_not_name(
+        self, call: Caller, condition: str
+    ) -> None:
+        said = await call("PUT", MARKETS, [NORWAY], headers={"If-Match": condition})
+
+        assert (said.status, said.problem) == (412, "precondition-failed")
+
+    @pytest.mark.parametrize("condition", ["*", '"7", W/"0"', '"0"'])
+    async def test_lets_whatever_there_is_be_replaced_and_not_be_read_again(
+        self, call: Caller, condition: str
+    ) -> None:
+        read = await call("GET", MARKETS, headers={"If-None-Match": condition})
+        put = await call("PUT", MARKETS, [NORWAY], headers={"If-Match": condition})
+
+        assert (read.status, put.status) == (304, 200)
+
     async def test_does_not_mind_changes_of_other_documents(self, call: Caller) -> None:
         await call("PUT", "/api/Settings/StepGroups", [{"groupId": "a"}])
 

@@ -223,6 +223,24 @@ class TestOrigin:
         assert refused.value.problem.errors is not None
         assert refused.value.problem.errors[0].path == "Idempotency-Key"
 
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            "respond-async",
+            "Respond-Async; x=1",
+            "wait=5, respond-async",
+            "return=minimal,respond-async",
+        ],
+    )
+    def test_of_one_who_would_rather_not_wait(self, sent: str) -> None:
+        assert a_request(headers={"prefer": sent}).origin(b"").respond_async
+
+    @pytest.mark.parametrize(
+        "sent", ["", "wait=5", "return=minimal; respond-async", "not-respond-async"]
+    )
+    def test_of_one_who_waits(self, sent: str) -> None:
+        assert not a_request(headers={"prefer": sent}).origin(b"").respond_async
+
     def test_passes_a_trace_on(self) -> None:
         sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
