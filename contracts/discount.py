@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from contracts.fields import Flag, ListOf, OpenObject, Whole, spelled
+from contracts.fields import Flag, Int, ListOf, OpenObject, spelled
 from contracts.model import Model
 from contracts.money import Amount, Quantity
 
@@ -33,14 +33,14 @@ class FixedPriceReward(Model):
     """So many for this price (OmniumPromotionFixedPriceReward)."""
 
     fixed_price_price: Amount | None = None
-    fixed_price_quantity: Whole | None = None
+    fixed_price_quantity: Int | None = None
 
 
 class MultiBuyReward(Model):
     """So many for the price of fewer (OmniumPromotionMultiBuyReward)."""
 
-    required_buy_amount: Whole | None = None
-    number_of_discounted_items: Whole | None = None
+    required_buy_amount: Int | None = None
+    number_of_discounted_items: Int | None = None
     percentage: Amount | None = None
     is_fixed_price: Flag | None = None
     use_percentage: Flag | None = None
@@ -66,7 +66,7 @@ class LineDiscount(Model):
     """Times the quantity it is the line's discount."""
     max_discount_amount: Amount | None = None
     reward_type: RewardType | None = None
-    priority: Whole | None = None
+    priority: Int | None = None
     """Lower comes first."""
     always_apply: Flag | None = None
     can_be_combined_with_other_promotions: Flag | None = None
@@ -88,7 +88,7 @@ class Discount(Model):
     discount_amount: Amount | None = None
     max_discount_amount: Amount | None = None
     reward_type: RewardType | None = None
-    priority: Whole | None = None
+    priority: Int | None = None
     """Lower comes first."""
     sku_ids: ListOf[str] | None = None
     """The products it is for, when its type is LineItem."""

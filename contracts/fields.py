@@ -49,7 +49,10 @@ def _no_flag(value: object) -> object:
 
 
 Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), BeforeValidator(_no_flag)]
-"""A whole number of at most 64 bits, which is what MongoDB keeps."""
+"""A whole number of at most 64 bits, which is what MongoDB keeps: a long of the documents."""
+
+Int = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), BeforeValidator(_no_flag)]
+"""A whole number of at most 32 bits: an int of the documents, whose readers hold no more."""
 
 
 def spelled(words: Iterable[str], **others: str | int) -> BeforeValidator:

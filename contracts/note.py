@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal, get_args
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from contracts.faults import Path, RuleBroken
-from contracts.fields import LONGEST_KEY, Flag, ListOf, Whole, spelled
+from contracts.fields import LONGEST_KEY, Flag, Int, ListOf, Whole, spelled
 from contracts.model import Model
 from contracts.moment import Moment
 
@@ -43,7 +43,7 @@ class Asset(Model):
     external_url: str | None = None
     alt_text: str | None = None
     purpose: str | None = None
-    sort_order: Whole | None = None
+    sort_order: Int | None = None
     is_main_image: Flag | None = None
     force_upload: Flag | None = None
     parent_id: str | None = None

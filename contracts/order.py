@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from contracts.fields import UNLESS_BLANK, Flag, ListOf, Said, Sent, Whole, spelled
+from contracts.fields import UNLESS_BLANK, Flag, Int, ListOf, Said, Sent, Whole, spelled
 from contracts.model import Model
 from contracts.moment import Moment
 from contracts.money import Amount
@@ -89,7 +89,7 @@ class SomeOfAnOrder(Model):
     net_total: Amount | None = None
     """The form's total without what was returned."""
     net_total_excl_tax: Amount | None = None
-    payment_terms_net: Whole | None = None
+    payment_terms_net: Int | None = None
     """Days."""
     invoice_comment: str | None = None
 

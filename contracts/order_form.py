@@ -11,7 +11,7 @@ from contracts.fields import Flag, ListOf, OpenObject
 from contracts.model import Model
 from contracts.money import Amount
 from contracts.note import PropertyItem
-from contracts.order_line import OrderLines
+from contracts.order_line import OrderLines, over_returned
 from contracts.payment import Payment
 from contracts.shipment import Shipment
 
@@ -19,7 +19,8 @@ from contracts.shipment import Shipment
 class OrderForm(Model):
     """What was ordered, how it is sent, and how it is paid (OmniumOrderForm).
 
-    In a body from outside no two lines share an id, no two shipments and no two payments.
+    In a body from outside no two lines share an id, no two shipments and no two payments, and no
+    more of a line came back than there can have.
     """
 
     line_items: OrderLines | None = None
@@ -54,7 +55,7 @@ class OrderForm(Model):
     charges: ListOf[OpenObject] | None = None
 
     @model_validator(mode="after")
-    def _ids_are_unique(self, info: ValidationInfo) -> "OrderForm":
+    def _fits_together(self, info: ValidationInfo) -> "OrderForm":
         if info.context is None:
             return self  # our own message: it was checked when it came in
         ids: tuple[tuple[str, str, list[str | None]], ...] = (
@@ -67,6 +68,11 @@ class OrderForm(Model):
             for among, name, listed in ids
             for at, twin in repeated(listed)
         ]
+        faults += (
+            (("lineItems", at, *path), message)
+            for at, line in enumerate(self.line_items or ())
+            for path, message in over_returned(line)
+        )
         if faults:
             raise RuleBroken(faults)
         return self

@@ -206,3 +206,18 @@ def misfits(line: OrderLine, *, at_till: bool) -> Iterator[tuple[Path, str]]:
             if part:
                 text = f"expected delivered and canceled together within the quantity ({ordered:f})"
                 yield (name,), text
+
+
+def over_returned(line: OrderLine) -> Iterator[tuple[Path, str]]:
+    """Yield that more came back than was delivered (domain 6.1), and why that is too much.
+
+    Where no delivery is tracked, no more than is open (decided 8.4). It is the line of a form that
+    counts: its copies on shipments repeat what came back of all of it.
+    """
+    returned, ordered = line.return_quantity, line.quantity
+    if not returned or ordered is None:
+        return
+    most = line.delivered_quantity or ordered - (line.canceled_quantity or 0)
+    if abs(returned) > abs(most):
+        text = f"expected no more than was delivered, or else is open ({most:f})"
+        yield ("returnQuantity",), text

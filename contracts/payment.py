@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from contracts.fields import Flag, ListOf, spelled
+from contracts.fields import Flag, ListOf, Said, spelled
 from contracts.model import Model
 from contracts.moment import Moment
 from contracts.money import Amount
@@ -76,7 +76,7 @@ class Payment(PaymentPatch):
     """One payment transaction (OmniumPayment)."""
 
     amount: Amount
-    payment_method_name: str
+    payment_method_name: Said
     transaction_id: str
     transaction_type: TransactionType
     status: PaymentStatus

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from contracts.discount import Discount
-from contracts.fields import Flag, ListOf, Whole
+from contracts.fields import Flag, Int, ListOf, Whole
 from contracts.model import Model
 from contracts.moment import Moment
 from contracts.money import Amount, Quantity
@@ -27,9 +27,9 @@ class StatusLogItem(Model):
 class Dimensions(Model):
     """How big a package is."""
 
-    height_in_cm: Quantity | None = None
-    width_in_cm: Quantity | None = None
-    length_in_cm: Quantity | None = None
+    height_in_cm: Int | None = None
+    width_in_cm: Int | None = None
+    length_in_cm: Int | None = None
 
 
 class Tracking(Model):

@@ -8,8 +8,8 @@ Json = Any  # Any: JSON
 
 MOMENT = "2024-05-06T07:08:09.123000Z"
 
-_SMALL = {"deliveredQuantity": 2.0, "canceledQuantity": 3.0}
-"""What may not be as large as the quantity ordered."""
+_SMALL = {"deliveredQuantity": 2.0, "canceledQuantity": 3.0, "returnQuantity": 1.0}
+"""What may not be as large as the quantity ordered, or delivered."""
 
 
 def every_member() -> Json:

@@ -14,7 +14,7 @@ from contracts.messages.orders import ChangeCommand
 from contracts.messages.replies import ORDER
 from contracts.note import EntityError
 from contracts.order import Order
-from contracts.order_line import OrderLine, misfits
+from contracts.order_line import OrderLine, misfits, over_returned
 from contracts.order_patch import read_only
 from contracts.problems import FieldProblem, problem
 from contracts.settings import Configuration
@@ -214,7 +214,7 @@ def _bad_lines(
         if line == old.get(line.line_item_id) and after.order_type == before.order_type:
             continue
         path = sent.get(line.line_item_id, f"orderForm.lineItems[{place}]")
-        for (name, *_), message in misfits(line, at_till=at_till):
+        for (name, *_), message in (*misfits(line, at_till=at_till), *over_returned(line)):
             got = f"{getattr(line, _QUANTITIES[name]):f}"
             yield FieldProblem(path=at(path, str(name)), message=message, got=got)
         if (

@@ -198,7 +198,7 @@ class TestSheet:
         ]
         assert (said.original, said.comment) == (True, "Thanks")
 
-    @pytest.mark.parametrize("days", [2**62, -(2**62)])
+    @pytest.mark.parametrize("days", [2**31 - 1, -(2**31)])
     def test_has_no_due_date_that_no_calendar_has(self, days: int) -> None:
         order = a_priced_order(
             created=datetime(9999, 12, 31, 23, 59, tzinfo=UTC), payment_terms_net=days

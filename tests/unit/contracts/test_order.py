@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts.discount import Discount
@@ -218,6 +218,33 @@ class TestQuantities:
             assert refused
             assert refused <= {"deliveredQuantity", "canceledQuantity"}
 
+    @given(st.integers(1, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 12))
+    def test_that_came_back_were_delivered_or_are_open(
+        self, ordered: int, delivered: int, canceled: int, returned: int
+    ) -> None:
+        assume(delivered + canceled <= ordered)
+        line = {
+            "lineItemId": "1",
+            "quantity": ordered,
+            "deliveredQuantity": delivered,
+            "canceledQuantity": canceled,
+            "returnQuantity": returned,
+        }
+        body = {"lineItems": [line], "shipments": [{"lineItems": [line | {"quantity": ordered}]}]}
+
+        if returned <= (delivered or ordered - canceled):
+            assert parse(OrderForm, body).value.line_items
+        else:
+            assert list(faults(OrderForm, body)) == ["lineItems[0].returnQuantity"]
+
+    def test_that_came_back_are_told_in_whole_on_every_part_of_a_line(self) -> None:
+        line = {"lineItemId": "1", "quantity": 3, "deliveredQuantity": 3, "returnQuantity": 2}
+        part = {"lineItemId": "1", "quantity": 1, "deliveredQuantity": 1, "returnQuantity": 2}
+
+        form = parse(OrderForm, {"lineItems": [line], "shipments": [{"lineItems": [part]}]}).value
+
+        assert [one.return_quantity for one in form.line_items or ()] == [2]
+
     def test_are_negative_only_at_the_till(self) -> None:
         body = {"lineItemId": "1", "quantity": -1}
 
@@ -288,7 +315,45 @@ class TestPatch:
         }
 
 
+class TestWholeNumbers:
+    @pytest.mark.parametrize("number", [2**31 - 1, -(2**31), "30", 30.0])
+    def test_have_32_bits_where_the_documents_say_int(self, number: object) -> None:
+        order = parse(Order, the_reference_body() | {"paymentTermsNet": number}).value
+
+        assert order.payment_terms_net == int(str(number).removesuffix(".0"))
+
+    @pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 1.5, True])
+    def test_that_no_reader_of_an_int_could_hold_are_refused(self, number: object) -> None:
+        discount = {"priority": number, "promotionFixedPriceReward": {"fixedPriceQuantity": number}}
+        package = {"dimensions": dict.fromkeys(["heightInCm", "widthInCm", "lengthInCm"], number)}
+        form = {"discounts": [discount], "shipments": [{"packages": [package]}]}
+        body = {"paymentTermsNet": number, "orderForm": form, "assets": [{"sortOrder": number}]}
+
+        found = faults(Order, the_reference_body() | body)
+
+        assert {path.rpartition(".")[2] for path in found} == {
+            *("paymentTermsNet", "sortOrder", "priority", "fixedPriceQuantity"),
+            *("heightInCm", "widthInCm", "lengthInCm"),
+        }
+
+    def test_of_centimetres_are_answered_without_a_point(self) -> None:
+        package = {"dimensions": {"heightInCm": 10}}
+
+        order = parse(
+            Order, the_reference_body() | {"orderForm": {"shipments": [{"packages": [package]}]}}
+        )
+
+        assert '"heightInCm":10}' in order.value.model_dump_json(by_alias=True, exclude_none=True)
+
+
 class TestPayment:
+    def test_needs_a_method_that_has_a_name(self) -> None:
+        sent = {"amount": 1, "transactionId": "", "transactionType": "Sale", "status": "Paid"}
+
+        found = faults(Payment, sent | {"paymentMethodName": " "})
+
+        assert found == {"paymentMethodName": "expected text that is not blank"}
+
     def test_needs_its_five_members(self) -> None:
         assert set(faults(Payment, {"id": "1"})) == {
             "amount",

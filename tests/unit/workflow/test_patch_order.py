@@ -413,6 +413,8 @@ class TestPatchLines:
         [
             ({"deliveredQuantity": 3}, "deliveredQuantity"),
             ({"canceledQuantity": 3}, "canceledQuantity"),
+            ({"returnQuantity": 3}, "returnQuantity"),
+            ({"deliveredQuantity": 1, "returnQuantity": 2}, "returnQuantity"),
         ],
     )
     def test_keep_quantities_within_bounds(self, patch: Json, bad: str) -> None:
