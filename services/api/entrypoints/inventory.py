@@ -11,7 +11,12 @@ from services.api.domain import Command, refusal
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.query import query_of
 from services.api.entrypoints.request import Request
-from services.api.entrypoints.response import Response, command_response, model_response
+from services.api.entrypoints.response import (
+    Response,
+    command_response,
+    ignored_fields,
+    model_response,
+)
 from services.api.entrypoints.routing import Route
 from services.api.queries.stock import InventoryResult, InventorySearchRequest
 
@@ -52,7 +57,8 @@ async def update_many(request: Request, parts: Parts) -> Response:
 async def search(request: Request, parts: Parts) -> Response:
     """Return the stock records that fit; with more than a thousand, a `scrollId` for the rest."""
     parsed, _ = await request.parsed(InventorySearchRequest, strict=parts.strict)
-    return model_response(await parts.stock.search(parsed.value, parts.configuration()))
+    found = await parts.stock.search(parsed.value, parts.configuration())
+    return model_response(found, headers=ignored_fields(parsed.ignored))
 
 
 async def scroll(request: Request, parts: Parts) -> Response:

@@ -111,6 +111,12 @@ async def records(database: Database) -> AsyncIterator[None]:
 
 @pytest.mark.usefixtures("records")
 class TestSearch:
+    async def test_names_the_members_that_it_does_not_know(self, call: Caller) -> None:
+        said = await call("POST", "/api/Inventory/Search", {"productCodes": ["A"], "take": 1})
+
+        assert (said.status, len(said.json["result"])) == (200, 2)
+        assert said.headers["ignored-fields"] == "take"
+
     async def test_answers_with_whole_records(self, call: Caller) -> None:
         said = await call(
             "POST",
