@@ -54,7 +54,7 @@ OPEN_POINTS: Final = (
         "JSON numbers in answers (but for the charges of return types in the settings, which are "
         "texts as in the guide); a text that is one is accepted too. Prices keep up to 6 decimals "
         "as they were sent; more, NaN, Infinity and what is beyond 10^15, also when it is "
-        "calculated, are 400.",
+        "calculated, are 400. Readers make doubles of them, so 15 digits are exact.",
     ),
     OpenPoint(
         "54",
@@ -275,7 +275,8 @@ OPEN_POINTS: Final = (
         _ORDERS,
         "Totals",
         "Calculated, also where the samples of the documents show 0; imported orders keep those "
-        "that they come with, unless isOrderCalculatorRunOnImport is on.",
+        "that they come with, unless isOrderCalculatorRunOnImport is on. So are completed, "
+        "readyForPickup, customerPickupDeadline and isNewCustomer, which an import keeps as well.",
     ),
     OpenPoint(
         "31",
@@ -403,6 +404,12 @@ OPEN_POINTS: Final = (
         _ORDERS,
         "The shipment of a new line",
         "The one named by shipmentId (404 if there is none), else the first that is open.",
+    ),
+    OpenPoint(
+        "d 8.4",
+        _ORDERS,
+        "returnQuantity of a line",
+        "At most what was delivered or, where no delivery is tracked, what is open; more is 400.",
     ),
     OpenPoint(
         "d 5.6",
