@@ -127,6 +127,8 @@ class Access:
         if len(self._tokens) >= _MOST_TOKENS:
             self._tokens.clear()
         self._tokens[header] = token
+        # Another process may have issued it, after a change that is not noticed here yet.
+        self.forget(token.client)
         return token
 
     async def _current(self, id_: str) -> Client | None:

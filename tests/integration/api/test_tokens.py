@@ -198,6 +198,22 @@ class TestKey:
         assert claims["sub"] == "owner"
 
 
+async def test_a_token_of_a_new_secret_is_good_at_every_process_at_once(
+    database: Database, somebody: Client
+) -> None:
+    one, other = (Door(database, keys.of_secret(SECRET)) for _ in range(2))
+    before = one.issue(somebody)
+    knew = await other.lets_in(before)
+    await keep_client(database, somebody.id, "OrderRead", secret="new", generation=2)
+    renewed = await one.clients.with_secret(somebody.id, "new")
+
+    assert renewed is not None
+    is_in = await other.lets_in(one.issue(renewed))
+    is_still_in = await other.lets_in(before)
+
+    assert (knew, is_in, is_still_in) == (True, True, False)
+
+
 async def test_an_unknown_client_costs_as_much_as_a_wrong_secret(database: Database) -> None:
     clients = Clients(database)
     known, inactive = uuid4().hex, uuid4().hex
