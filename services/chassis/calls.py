@@ -39,6 +39,7 @@ POLL = 1.0
 SELDOM = 3.0
 SEVERAL = 10
 LONGEST_CALL = 120.0
+COMPARE_EVERY = 30.0
 STOPS_WITHIN = 10.0
 
 log = structlog.get_logger()
@@ -59,7 +60,7 @@ class Calls:
         configuration: Callable[[], Configuration],
     ) -> None:
         self._gateways: Mapping[str, Gateway[Any, Any]] = {one.kind: one for one in gateways}
-        self._claims = Claims(database, service)
+        self._claims = Claims(database, service, clock)
         self._inbox = inbox
         self._producer = producer
         self._clock = clock
@@ -87,6 +88,7 @@ class Calls:
     async def prepare(self) -> None:
         """Create the indexes behind the lanes and the claims; inherit from processes that died."""
         await self._claims.prepare()
+        await self._claims.compare_clocks()
         await self._claims.inherit(self._clock.now())
 
     def start(self, store: Store) -> None:
@@ -195,11 +197,14 @@ class Calls:
     async def _keep_leases(self) -> None:
         """Renew the leases in time; after a long sleep find out which were lost."""
         loop = asyncio.get_running_loop()
-        renewed = self._clock.now()
+        renewed, compared = self._clock.now(), loop.time()
         while True:
             started, now = loop.time(), self._clock.now()
             late = started >= self._lanes.sure_until
             try:
+                if started - compared > COMPARE_EVERY:
+                    await self._claims.compare_clocks()
+                    compared = started
                 if self._lanes.count and (late or now - renewed > LEASE / 3):
                     await self._claims.renew(now)
                     if late:

@@ -10,21 +10,22 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import time_ns
 from uuid import UUID, uuid4
 
 import structlog
 from pymongo import DeleteMany, UpdateMany, UpdateOne
 from pymongo.errors import PyMongoError
 
-from services.chassis.mongo import Bson, Database
+from services.chassis.clock import Clock
+from services.chassis.mongo import CODEC, Bson, Database
 from services.chassis.timers import Recent
 
 LEASE = timedelta(seconds=60)
 BEHIND = timedelta(seconds=1)
 CLAIM_AT_MOST = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Write = UpdateOne | UpdateMany | DeleteMany
 
@@ -37,10 +38,12 @@ log = structlog.get_logger()
 class Claims:
     """The calls of one service, seen from one process."""
 
-    def __init__(self, database: Database, service: str) -> None:
+    def __init__(self, database: Database, service: str, clock: Clock) -> None:
         self._calls = database[f"{service}_calls"]
+        self._clock = clock
+        self._correction = timedelta()
         self.owner = f"{_machine()}/{os.getpid()}/{uuid4().hex[:8]}"
-        self._number = time_ns()
+        self._number = 0
         self._recent = Recent()
 
     async def prepare(self) -> None:
@@ -62,13 +65,21 @@ class Claims:
         if dead:
             await self._calls.update_many({"owner": {"$in": dead}}, {"$set": {"at": now}})
 
-    def next_number(self) -> int:
-        """Return the next place in a lane.
+    async def compare_clocks(self) -> None:
+        """Find out whether our clock differs from MongoDB's; as long as it may be right it is."""
+        before = self._clock.now()
+        said = await self._calls.database.command("hello", codec_options=CODEC)
+        after, theirs = self._clock.now(), said["localTime"]
+        self._correction = min(max(self._correction, theirs - after), theirs - before)
 
-        Numbers grow within a process, and from one process to the next as far as their clocks
-        agree: when a lane moves to another process, what was promised first stays first.
+    def next_number(self) -> int:
+        """Return the next place in a lane: MongoDB's time in nanoseconds, as far as we know it.
+
+        Numbers grow within a process, and from one process to the next whatever their clocks say:
+        when a lane moves to another process, what was promised first stays first.
         """
-        self._number = max(self._number + 1, time_ns())
+        since = self._clock.now() + self._correction - _EPOCH
+        self._number = max(self._number + 1, since // timedelta(microseconds=1) * 1000)
         return self._number
 
     # -- what this process has --------------------------------------------------------------------

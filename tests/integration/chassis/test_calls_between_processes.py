@@ -62,6 +62,26 @@ class TestLane:
         assert [world.rung[name] for name in names] == [[*range(rounds)]] * 12
         assert max(world.most_at_once[name] for name in names) == 1
 
+    async def test_keeps_its_order_though_the_next_process_has_another_time(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards the same where clocks differ: places in a lane are MongoDB's time."""
+        name, world, ahead = a_counter(), World(), MovableClock()
+        ahead.advance(timedelta(seconds=3))
+        world.fails.add("shop")
+        one = toy.service(settings, gateways=[world.gateway()], clock=ahead)
+        async with running(one):
+            await promise(wire, [name], "shop", [0])
+            await until(lambda: world.keys, within=30)
+        world.fails.clear()
+
+        async with running(toy.service(settings, gateways=[world.gateway()])):
+            await promise(wire, [name], "shop", [1])
+            await until(lambda: len(world.rung[name]) == 2, within=30)
+            await no_call_is_left(mongo)
+
+        assert world.rung[name] == [0, 1]
+
 
 class TestLease:
     async def test_of_a_process_that_was_killed_is_taken_over_with_the_same_key(
