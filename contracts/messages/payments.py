@@ -28,6 +28,9 @@ class PaymentOperation(Model):
     reference: str | None = None
     line_item_ids: tuple[str, ...] = ()
     """The lines that a credit is for."""
+    follows: str | None = None
+    """The operation by which the entry came about. Whoever carried that out carries this out too,
+    whatever the settings say by now of who moves the money of new payments."""
 
 
 class PaymentCommand(OrderMessage):

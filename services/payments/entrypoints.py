@@ -19,9 +19,9 @@ from services.payments.gateways import CONCURRENCY, Providers
 
 TABLE: Final[Table] = {
     AuthorizePayment: Route(AuthorizePayment, handlers.authorize_payment),
-    CapturePayment: Route(CapturePayment, handlers.capture_payment),
-    VoidPayment: Route(VoidPayment, handlers.void_payment, handlers.give_backs),
-    CreditPayment: Route(CreditPayment, handlers.credit_payment),
+    CapturePayment: Route(CapturePayment, handlers.capture_payment, handlers.earlier),
+    VoidPayment: Route(VoidPayment, handlers.void_payment, handlers.given_back_before),
+    CreditPayment: Route(CreditPayment, handlers.credit_payment, handlers.earlier),
     ForgetOrder: Route(ForgetOrder, handlers.forget_order),
 }
 

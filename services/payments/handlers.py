@@ -13,16 +13,20 @@ from contracts.messages.payments import (
     PaymentCommand,
     VoidPayment,
 )
+from services.chassis.batch import Loads
 from services.chassis.calls import Attempt, Verdict
 from services.chassis.unit_of_work import UnitOfWork
 from services.payments.domain.operation import (
+    AnyCommand,
     Kind,
     Operation,
     ProviderCall,
     begin,
     calls,
+    followed,
     forgotten,
     give_back_id,
+    led,
 )
 from services.payments.domain.outcome import Outcome, Unknown, answer_at_once, settle
 
@@ -38,11 +42,12 @@ def authorize_payment(command: AuthorizePayment, uow: UnitOfWork) -> None:
 
 def capture_payment(command: CapturePayment, uow: UnitOfWork) -> None:
     """Charge what is held."""
-    _carry_out("capture", command, uow)
+    _carry_out("capture", _led(command, uow), uow)
 
 
 def void_payment(command: VoidPayment, uow: UnitOfWork) -> None:
     """Give up a hold."""
+    command = _led(command, uow)
     operations = begin("void", command, cause=uow.envelope.id, now=uow.now)
     given_back = _given_back(command, uow)
     _keep([one for one in operations if one.id not in given_back], uow)
@@ -51,7 +56,7 @@ def void_payment(command: VoidPayment, uow: UnitOfWork) -> None:
 
 def credit_payment(command: CreditPayment, uow: UnitOfWork) -> None:
     """Give captured money back."""
-    _carry_out("credit", command, uow)
+    _carry_out("credit", _led(command, uow), uow)
 
 
 def forget_order(command: ForgetOrder, uow: UnitOfWork) -> None:
@@ -72,11 +77,26 @@ def _carry_out(kind: Kind, command: PaymentCommand, uow: UnitOfWork) -> None:
     uow.send(*answer_at_once(command, operations))
 
 
+def _led(command: AnyCommand, uow: UnitOfWork) -> AnyCommand:
+    found = (uow.find(Operation, id_) for id_ in followed(command))
+    return led(command, {one.id: one for one in found if one is not None})
+
+
+def earlier(command: PaymentCommand) -> Loads:
+    """Return what was done before that the command goes on with."""
+    return [(Operation, id_) for id_ in followed(command)]
+
+
+def given_back_before(command: VoidPayment) -> Loads:
+    """Return that, and the voids that an aborted run asks for and that may have happened."""
+    return [*earlier(command), *_give_backs(command)]
+
+
 def _given_back(command: VoidPayment, uow: UnitOfWork) -> set[str]:
-    return {id_ for _, id_ in give_backs(command) if uow.find(Operation, id_) is not None}
+    return {id_ for _, id_ in _give_backs(command) if uow.find(Operation, id_) is not None}
 
 
-def give_backs(command: VoidPayment) -> list[tuple[type[Operation], str]]:
+def _give_backs(command: VoidPayment) -> list[tuple[type[Operation], str]]:
     """Return the voids that an aborted run asks for and that may have happened already."""
     run = command.aborted_run
     if run is None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from contracts.settings import DEFAULT
 from tests.harness import until
 from tests.journeys.world import CARD, Json, World, an_order, with_provider
 
@@ -152,6 +153,35 @@ class TestMoney:
         assert payments(cancelled)[-1] == ("Credit", "Processed")
         assert shop.provider.taken(order["id"]) == 0
         assert shop.provider.total("credit", order_id=order["id"]) == TOTAL
+
+    async def test_stays_with_whoever_holds_it_when_the_settings_change(self, shop: World) -> None:
+        _, with_cards = with_provider(shop.provider.url)
+        without = [market.model_dump(mode="json", by_alias=True) for market in DEFAULT.markets]
+        sku = await shop.stock(10)
+        held, given_up = [await shop.placed(an_order(sku=sku, method=CARD)) for _ in range(2)]
+        await shop.configure("Markets", without)
+        recorded, left = [await shop.placed(an_order(sku=sku, method=CARD)) for _ in range(2)]
+
+        await shop.entered(held["id"], "Ship")
+        await shop.entered(given_up["id"], "OrderCanceled")
+        await shop.configure("Markets", with_cards)
+        charged = (await shop.entered(recorded["id"], "Ship"))["order"]
+        await shop.entered(left["id"], "OrderCanceled")
+        back = (await shop.entered(recorded["id"], "OrderCanceled"))["order"]
+
+        await shop.quiet()
+        assert shop.provider.taken(held["id"]) == TOTAL
+        assert shop.provider.total("void", order_id=given_up["id"]) == TOTAL
+        assert shop.provider.held(given_up["id"]) == 0
+        assert payments(charged)[-1] == ("Capture", "Processed")
+        assert payments(back)[-1] == ("Credit", "Processed")
+        for order in (recorded, left):
+            kinds = {one[0] for one in await shop.operations(order["id"])}
+            assert kinds in ({"authorize", "capture", "credit"}, {"authorize", "void"})
+            told = [shop.provider.done(kind, order_id=order["id"]) for kind in kinds]
+            assert told == [[]] * len(kinds)
+        books = await shop.shop("POST", "/api/Reconcile")
+        assert books.json["differences"] == []
 
     async def test_whose_connector_is_gone_stops_the_order(self, shop: World) -> None:
         connectors, _ = with_provider(shop.provider.url)

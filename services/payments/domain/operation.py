@@ -1,9 +1,9 @@
 """One thing done with money: what is kept of it, and how it begins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, TypeVar
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +12,7 @@ from contracts.message import derived
 from contracts.messages.payments import PaymentCommand, PaymentOperation, VoidPayment
 from services.chassis.document import Document
 
+AnyCommand = TypeVar("AnyCommand", bound=PaymentCommand)
 Kind = Literal["authorize", "capture", "void", "credit"]
 State = Literal["pending", "succeeded", "declined", "failed", "unknown"]
 
@@ -110,6 +111,29 @@ class ProviderCall(BaseModel):
     def lane(self) -> str:
         """The payment: what is done with it is done in order."""
         return f"{self.order_id}/{self.payment_id}"
+
+
+def followed(command: PaymentCommand) -> list[str]:
+    """Return the ids of the operations that those of the command follow."""
+    return [asked.follows for asked in command.operations if asked.follows is not None]
+
+
+def led(command: AnyCommand, known: Mapping[str, Operation]) -> AnyCommand:
+    """Return the command with each operation for whoever carried out the one that it follows.
+
+    Money that is held at one provider cannot be charged by another, and what was only recorded is
+    nothing that a provider knows of (decided 7.1).
+
+    :param known: operations by id; what is not this order's leads nobody
+    """
+    operations = tuple(
+        asked
+        if (before := known.get(asked.follows or "")) is None
+        or before.asked_for != command.order_id
+        else asked.model_copy(update={"connector_id": before.connector})
+        for asked in command.operations
+    )
+    return command.model_copy(update={"operations": operations})
 
 
 def begin(

@@ -15,7 +15,16 @@ from contracts.messages.payments import (
     PaymentOperation,
     VoidPayment,
 )
-from services.payments.domain.operation import Kind, Operation, begin, calls, undoing
+from services.payments.domain.operation import (
+    Kind,
+    Operation,
+    begin,
+    calls,
+    followed,
+    forgotten,
+    led,
+    undoing,
+)
 from services.payments.domain.outcome import (
     Declined,
     Failed,
@@ -60,6 +69,42 @@ def begun(
     step = None if run_id is None else 2
     command = COMMANDS[kind](order_id="O", run_id=run_id, step=step, operations=operations)
     return begin(kind, command, cause=CAUSE, now=NOW)
+
+
+class TestLed:
+    @pytest.mark.parametrize("before", ["bank", None])
+    @pytest.mark.parametrize("now", ["psp", None])
+    def test_what_is_done_with_money_is_for_whoever_has_it(
+        self, before: str | None, now: str | None
+    ) -> None:
+        (held,) = begun("authorize", asked(connector_id=before))
+        new = asked(connector_id=now)
+        command = CapturePayment(
+            order_id="O", operations=(asked(connector_id=now, follows=held.id), new)
+        )
+
+        after = led(command, {held.id: held})
+
+        assert [one.connector_id for one in after.operations] == [before, now]
+        assert followed(command) == [held.id]
+
+    def test_what_is_unknown_or_another_orders_leads_nobody(self) -> None:
+        (held,) = begun("authorize", asked(connector_id="bank"))
+        operations = (asked(connector_id="psp", follows=held.id),)
+        other = CapturePayment(order_id="X", operations=operations)
+        own = other.model_copy(update={"order_id": "O"})
+
+        assert led(other, {held.id: held}) == other
+        assert led(own, {}) == own
+
+    def test_that_it_belongs_to_an_order_is_known_once_that_was_forgotten(self) -> None:
+        (held,) = begun("authorize", asked(connector_id="bank"))
+        forgotten_ = held.model_copy(update={"order_id": forgotten("O", CAUSE)})
+        command = VoidPayment(order_id="O", operations=(asked(follows=held.id),))
+
+        (operation,) = led(command, {held.id: forgotten_}).operations
+
+        assert operation.connector_id == "bank"
 
 
 class TestBegin:
