@@ -26,7 +26,7 @@ from services.chassis.consumer import Table
 from services.chassis.settings import Network
 from services.chassis.unit_of_work import Route, UnitOfWork
 from services.webhooks import handlers
-from services.webhooks.domain.attempt import NotSent, Result
+from services.webhooks.domain.attempt import NotSent, Result, is_taken
 from services.webhooks.domain.delivery import DeliverWebhook, Lanes, WebhookDelivery
 from services.webhooks.domain.endpoint import Heard, WebhookEndpoint, wants
 from services.webhooks.domain.redeliver import Look, Looked
@@ -39,6 +39,10 @@ def _endpoint(command: EndpointCommand | DeliverWebhook | Look) -> Loads:
 
 def _delivery(command: RedeliverDelivery) -> Loads:
     return [(WebhookEndpoint, command.endpoint_id), (WebhookDelivery, command.delivery_id)]
+
+
+def _judging(request: DeliverWebhook, result: Result | NotSent) -> Loads:
+    return () if is_taken(result) else _endpoint(request)
 
 
 def _found(_: Look, looked: Looked) -> Loads:
@@ -94,7 +98,7 @@ def delivering(receivers: Receivers) -> Gateway[DeliverWebhook, Result | NotSent
         request=DeliverWebhook,
         call=receivers.deliver,
         record=handlers.record_attempt,
-        loads=_endpoint,
+        then=_judging,
         limits=receivers.limits,
     )
 

@@ -206,7 +206,9 @@ def record_attempt(
     request: DeliverWebhook, result: Result | NotSent, attempt: Attempt, uow: UnitOfWork
 ) -> Verdict:
     """Keep the attempt, and say when the next one is."""
-    judgement = attempts.judge(
+    judgement = attempts.taken(
+        request, result, number=attempt.number, now=uow.now
+    ) or attempts.judge(
         uow.find(WebhookEndpoint, request.endpoint_id),
         request,
         result,

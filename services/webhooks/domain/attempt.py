@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeGuard
 from uuid import UUID
 from zlib import crc32
 
@@ -62,6 +62,21 @@ class Judgement:
     news: Sequence[Message] = ()
 
 
+def is_taken(result: Result | NotSent) -> TypeGuard[Result]:
+    """Say whether the endpoint took the event, whatever else is known of it."""
+    return isinstance(result, Result) and result.status in _GOOD
+
+
+def taken(
+    request: DeliverWebhook, result: Result | NotSent, *, number: int, now: datetime
+) -> Judgement | None:
+    """Return what follows if the endpoint took the event, for which nobody has to know it."""
+    if not is_taken(result):
+        return None
+    attempt = _recorded(result, request.earlier + number)
+    return Judgement(_update("delivered", attempt, completed=now))
+
+
 def judge(  # noqa: PLR0913 - what a rule may know is handed to it
     endpoint: WebhookEndpoint | None,
     request: DeliverWebhook,
@@ -71,7 +86,7 @@ def judge(  # noqa: PLR0913 - what a rule may know is handed to it
     key: UUID,
     now: datetime,
 ) -> Judgement:
-    """Return what follows (decided 12.1, 12.3); a test is over after one attempt, whatever came.
+    """Return what follows of what was not taken (decided 12.1, 12.3); a test is over after it.
 
     :param endpoint: as it is now, None if it was deleted
     :param number: of the attempt, from 1
@@ -84,8 +99,6 @@ def judge(  # noqa: PLR0913 - what a rule may know is handed to it
         again_at = now if endpoint is not None and endpoint.is_open else now + LOOK_AGAIN
         return Judgement(_update("held", None), again_at=again_at, is_postponed=True)
     attempt = _recorded(result, request.earlier + number)
-    if result.status in _GOOD:
-        return Judgement(_update("delivered", attempt, completed=now))
     if endpoint is None or request.is_test:
         state: State = "skipped" if endpoint is None else "failed"
         update = _update(state, attempt, completed=now)

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.messages.webhooks import TEST, DeliveryFailed, EndpointDisabled
+from services.chassis.clock import Clock
+from services.chassis.http import Outbound
 from services.webhooks.domain.attempt import (
     LOOK_AGAIN,
     Judgement,
@@ -14,10 +16,14 @@ from services.webhooks.domain.attempt import (
     Result,
     judge,
     pause,
+    taken,
     wished,
 )
 from services.webhooks.domain.delivery import DeliverWebhook
 from services.webhooks.domain.endpoint import WebhookEndpoint, give_up
+from services.webhooks.entrypoints import delivering
+from services.webhooks.gateways import Receivers
+from services.webhooks.queries.endpoints import Endpoints
 from tests.unit.webhooks.test_endpoint import an_endpoint
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -41,11 +47,22 @@ def judged(
     request: DeliverWebhook = REQUEST,
 ) -> Judgement:
     known = None if deleted else endpoint or an_endpoint()
-    return judge(known, request, result, number=number, key=KEY, now=NOW)
+    found = taken(request, result, number=number, now=NOW)
+    return found or judge(known, request, result, number=number, key=KEY, now=NOW)
 
 
 def state(judgement: Judgement) -> str:
     return str(judgement.update["$set"]["state"])
+
+
+class TestTaken:
+    def test_asks_for_the_endpoint_only_if_it_did_not_take_the_event(self) -> None:
+        gateway = delivering(Receivers(Outbound(), endpoints=Endpoints(), clock=Clock()))
+        outcomes: list[Result | NotSent] = [a_result(204), a_result(500), NotSent(deleted=False)]
+
+        needed = [[*gateway.loads(REQUEST), *gateway.then(REQUEST, one)] for one in outcomes]
+
+        assert needed == [[], *[[(WebhookEndpoint, "e")]] * 2]
 
 
 class TestJudge:
