@@ -58,6 +58,7 @@ class Calls:
         producer: Producer,
         clock: Clock,
         configuration: Callable[[], Configuration],
+        gather: float = 0,
     ) -> None:
         self._gateways: Mapping[str, Gateway[Any, Any]] = {one.kind: one for one in gateways}
         self._claims = Claims(database, service, clock)
@@ -79,6 +80,7 @@ class Calls:
             clock=clock,
             configuration=configuration,
             committed=self.committed,
+            gather=gather,
         )
         self._running: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []

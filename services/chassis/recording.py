@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -45,10 +46,13 @@ class Recording:
         clock: Clock,
         configuration: Callable[[], Configuration],
         committed: Callable[[Batch], None],
+        gather: float,
     ) -> None:
         """Begin with nothing to record.
 
         :param committed: is told of every batch that was committed
+        :param gather: the most seconds that outcomes may gather, beyond a moment, where nobody
+            waits for them but the next call of a lane
         """
         self._gateways = gateways
         self._claims = claims
@@ -58,6 +62,7 @@ class Recording:
         self._clock = clock
         self._configuration = configuration
         self._committed = committed
+        self._gather = gather
         self._queue: asyncio.Queue[_Finished] = asyncio.Queue()
 
     @property
@@ -75,15 +80,18 @@ class Recording:
 
     async def run(self, store: Store) -> None:
         """Record outcomes for ever, in transactions of `store`."""
+        took = 0.0
         while True:
             finished = [await self._queue.get()]
             if self._lanes.count > 1:
-                # A transaction costs the same for one outcome as for fifty; nobody waits for these
-                # but the next call of a lane.
-                await asyncio.sleep(GATHER)
+                # A transaction costs the same for one outcome as for fifty, so the slower they are,
+                # the more may gather; the next call of a lane waits for it at least.
+                await asyncio.sleep(max(GATHER, min(2 * took, self._gather)))
             while len(finished) < RECORD_AT_MOST and not self._queue.empty():
                 finished.append(self._queue.get_nowait())
+            began = perf_counter()
             await self._record_surely(finished, store)
+            took = perf_counter() - began
             for _ in finished:
                 self._queue.task_done()
 

@@ -87,6 +87,7 @@ class Service:
             producer=self.producer,
             clock=self.clock,
             configuration=lambda: self.watched.current,
+            gather=gather,
         )
         self.chain = missing_links and Chain(
             missing_links,
