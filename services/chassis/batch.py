@@ -96,6 +96,26 @@ class Rewrite:
     rewritten: Callable[[Any], Any]  # Any: a document of this kind
 
 
+@dataclass(slots=True)
+class Staged:
+    """What one message wants written and sent, besides the documents that it changes.
+
+    There is one for each message, so it holds no more than that.
+    """
+
+    patches: list[tuple[str, UpdateOne]] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
+    rewrites: list[Rewrite] = field(default_factory=list)
+    outgoing: list[Envelope] = field(default_factory=list)
+    replies: list[Envelope] = field(default_factory=list)
+    short_replies: list[Envelope] = field(default_factory=list)
+    timers: list[tuple[datetime, Envelope]] = field(default_factory=list)
+    cancelled: list[UUID] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
+    settled: list[tuple[UUID, Outcome]] = field(default_factory=list)
+
+
 @dataclass
 class Batch:
     """Everything one transaction will write, and what leaves after it."""

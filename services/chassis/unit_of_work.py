@@ -18,7 +18,17 @@ from contracts.messages.replies import REPLIES, Reply
 from contracts.problems import Problem
 from contracts.settings import Configuration
 from services.chassis import inbox
-from services.chassis.batch import MAX_DATA, Batch, Call, Key, Loads, Removal, Rewrite, fitting
+from services.chassis.batch import (
+    MAX_DATA,
+    Batch,
+    Call,
+    Key,
+    Loads,
+    Removal,
+    Rewrite,
+    Staged,
+    fitting,
+)
 from services.chassis.document import AnyDocument, Document
 from services.chassis.inbox import Outcome
 from services.chassis.mongo import Bson
@@ -48,15 +58,15 @@ class Route(Generic[AnyMessage]):
 class UnitOfWork:
     """What a handler may do to the world. Nothing happens until the handler returns."""
 
-    __slots__ = ("_batch", "_position", "_staged", "envelope", "outcome", "staged_batch")
+    __slots__ = ("_batch", "_documents", "_position", "envelope", "outcome", "staged")
 
     def __init__(self, batch: Batch, envelope: Envelope) -> None:
         self._batch = batch
-        self._staged: dict[Key, Document | None] = {}
+        self._documents: dict[Key, Document | None] = {}
         self._position = 0
         self.envelope = envelope
         self.outcome: Outcome | None = None
-        self.staged_batch = Batch(batch.now, batch.configuration, id=batch.id)
+        self.staged = Staged()
 
     @property
     def now(self) -> datetime:
@@ -73,8 +83,8 @@ class UnitOfWork:
 
         :raises LookupError: if the route did not ask for it to be loaded
         """
-        if (kind, id_) in self._staged:
-            staged = self._staged[kind, id_]
+        if (kind, id_) in self._documents:
+            staged = self._documents[kind, id_]
             return staged if isinstance(staged, kind) else None
         return self._batch.find(kind, id_)
 
@@ -97,11 +107,11 @@ class UnitOfWork:
 
     def save(self, document: Document) -> None:
         """Keep the document's new state. A document that was not there before is inserted."""
-        self._staged[type(document), document.id] = document
+        self._documents[type(document), document.id] = document
 
     def delete(self, document: Document) -> None:
         """Remove the document."""
-        self._staged[type(document), document.id] = None
+        self._documents[type(document), document.id] = None
 
     def delete_all(
         self, kind: type[AnyDocument], query: Bson, is_one: Callable[[AnyDocument], bool]
@@ -111,11 +121,11 @@ class UnitOfWork:
         `is_one` says the same of a document that earlier messages of the batch have saved. What
         is saved afterwards stays.
         """
-        self.staged_batch.removals.append(Removal(kind, query, is_one))
+        self.staged.removals.append(Removal(kind, query, is_one))
 
     def patch(self, kind: type[Document], id_: str, update: Bson) -> None:
         """Apply a MongoDB update to a document without reading it. No revision guards it."""
-        self.staged_batch.patches.append((kind.collection, UpdateOne({"_id": id_}, update)))
+        self.staged.patches.append((kind.collection, UpdateOne({"_id": id_}, update)))
 
     def rewrite_all(
         self,
@@ -129,7 +139,7 @@ class UnitOfWork:
         `rewritten` does the same to a document that earlier messages of the batch have saved, and
         leaves others alone. What is saved afterwards stays as it is saved.
         """
-        self.staged_batch.rewrites.append(Rewrite(kind, query, update, rewritten))
+        self.staged.rewrites.append(Rewrite(kind, query, update, rewritten))
 
     def send(
         self, *messages: Message, not_before: datetime | None = None, anew: bool = False
@@ -145,14 +155,14 @@ class UnitOfWork:
             envelope = self._sealed(message, anew=anew)
             last = envelope.id
             if not_before is None:
-                self.staged_batch.outgoing.append(envelope)
+                self.staged.outgoing.append(envelope)
             else:
-                self.staged_batch.timers.append((not_before, envelope))
+                self.staged.timers.append((not_before, envelope))
         return last
 
     def cancel(self, timer: UUID) -> None:
         """Take back a message that waits in `timers`; harmless if it has left."""
-        self.staged_batch.cancelled.append(timer)
+        self.staged.cancelled.append(timer)
 
     def call(
         self, kind: str, request: BaseModel, *, lane: str, target: str, payload: bytes | None = None
@@ -164,7 +174,7 @@ class UnitOfWork:
         """
         self._position += 1
         id_ = derived(self.envelope.id, self._position)
-        self.staged_batch.calls.append(
+        self.staged.calls.append(
             Call(
                 id=id_,
                 kind=kind,
@@ -181,7 +191,7 @@ class UnitOfWork:
 
     def wake(self, target: str) -> None:
         """Make the calls to a target that wait for their next attempt due now."""
-        self.staged_batch.woken.append(target)
+        self.staged.woken.append(target)
 
     def reply(  # noqa: PLR0913 - an answer has this many parts
         self,
@@ -218,7 +228,7 @@ class UnitOfWork:
 
     def settle(self, command: UUID, outcome: Outcome) -> None:
         """Record how a command ended that an earlier message brought and `accept` left open."""
-        self.staged_batch.settled.append((command, outcome))
+        self.staged.settled.append((command, outcome))
 
     def answer(self, reply: Reply, *, body: bytes | None, reply_to: int | None) -> None:
         """Send an answer to a command that an earlier message brought; nobody waits: nothing."""
@@ -244,8 +254,8 @@ class UnitOfWork:
                 **{name: getattr(short, name) for name in Envelope.__slots__ if name != "data"},
                 data=reply.with_body(body),
             )
-        self.staged_batch.replies.append(full)
-        self.staged_batch.short_replies.append(short)
+        self.staged.replies.append(full)
+        self.staged.short_replies.append(short)
 
     def _sealed(self, message: Message, *, anew: bool) -> Envelope:
         self._position += 1
@@ -267,15 +277,15 @@ class UnitOfWork:
 
     def merge(self, *, marked: bool = True) -> None:
         """Make what was staged part of the batch, and mark the message as handled."""
-        batch, staged = self._batch, self.staged_batch
+        batch, staged = self._batch, self.staged
         for removal in staged.removals:
             batch.remove(removal)
         for rewrite in staged.rewrites:
             batch.rewrite(rewrite)
-        batch.current.update(self._staged)
-        batch.causes.update(dict.fromkeys(self._staged, self.envelope))
+        batch.current.update(self._documents)
+        batch.causes.update(dict.fromkeys(self._documents, self.envelope))
         if batch.everything:
-            for kind, _ in self._staged:
+            for kind, _ in self._documents:
                 batch.everything.pop(kind, None)
         batch.patches += staged.patches
         batch.outgoing += staged.outgoing

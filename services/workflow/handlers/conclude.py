@@ -150,7 +150,7 @@ def _tell(one: Told, link: Link, progress: Progress, run: Run, uow: UnitOfWork) 
         # The order fits, since it was let in; what changed is in its versions too.
         event = one.event.model_copy(update={"changes": ()}).carrying(one.order)
         uow.send(event)
-    whole = uow.staged_batch.outgoing[-1].data  # sealed once: it is most of the work
+    whole = uow.staged.outgoing[-1].data  # sealed once: it is most of the work
     uow.save(
         VersionDocument(
             id=version_key(event.order_id, event.sequence),

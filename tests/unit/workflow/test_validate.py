@@ -367,7 +367,7 @@ class TestAChangeThatWaits:
 
         record_answer(call, order, Attempt(UUID(int=1), 1, NOW, "c", None), unit)
 
-        (message,) = unit.staged_batch.outgoing
+        (message,) = unit.staged.outgoing
         said = OrderValidated.model_validate_json(message.data)
         assert said.problem is not None
         assert (said.order, said.problem.slug) == (None, "validator-unavailable")
@@ -381,7 +381,7 @@ class TestAChangeThatWaits:
         verdict = record_answer(call, problem("validator-unavailable"), attempt, unit)
 
         assert (verdict.again_at, verdict.failed) == (None, False)
-        (message,) = unit.staged_batch.outgoing
+        (message,) = unit.staged.outgoing
         said = OrderValidated.model_validate_json(message.data)
         assert said.problem is not None
         assert (said.order, said.problem.status) == (None, 502)
