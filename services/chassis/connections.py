@@ -115,8 +115,19 @@ class Connection(HttpToolsProtocol):
         self._head = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes after the body is none (RFC 9110 6.5.1), and may be endless."""
+        if self.phase is Phase.HEAD:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Note that only the body is missing."""
+        """Note that only the body is missing.
+
+        :raises ValueError: unless one Host is named, as HTTP/1.1 has it (RFC 9112 3.2)
+        """
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise ValueError("expected one Host")
         self.phase = Phase.BODY
         super().on_headers_complete()
 

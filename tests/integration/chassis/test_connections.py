@@ -21,7 +21,8 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Pages:
     """Answers with the length of the body; `/long` with a long answer, `/held` when it may.
 
-    `/broken` breaks once the head is sent, `/pieces` answers in two.
+    `/broken` breaks once the head is sent, `/pieces` answers in two, `/headers` with the number of
+    headers.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,8 @@ class Pages:
         size += len(message["body"])
         body = b"x" * LONG if scope["path"] == "/long" else str(size).encode()
         headers = [(b"content-length", str(len(body)).encode())]
+        if scope["path"] == "/headers":
+            body = b"%d" % len(scope["headers"])
         if scope["path"] == "/pieces":
             headers = []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -193,6 +196,23 @@ class TestConnection:
         assert said == b"" or problem(said)["status"] == 431
         assert await until(lambda: not place.server.server_state.connections, within=30)
 
+    async def test_adds_nothing_to_the_headers_once_the_body_has_begun(self, place: Place) -> None:
+        """RFC 9110 6.5.1; a client without a token could fill the memory with them."""
+        head = b"POST /headers HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        trailers = b"authorization: Bearer x\r\n" * 2
+        stream = await place.connected(head + b"1\r\na\r\n0\r\n" + trailers + b"\r\n")
+
+        counted = await answer(stream)
+
+        assert counted == b"2"
+
+    @pytest.mark.parametrize("hosts", [b"", b"host: a\r\nhost: b\r\n"])
+    async def test_names_its_host_once(self, place: Place, hosts: bytes) -> None:
+        """RFC 9112 3.2."""
+        said = await place.said(b"GET / HTTP/1.1\r\n" + hosts + b"\r\n")
+
+        assert problem(said)["type"].endswith("/malformed-request")
+
     async def test_that_speaks_no_http_is_told_so(self, place: Place) -> None:
         said = await place.said(b"hello\r\n\r\n")
 
@@ -202,12 +222,12 @@ class TestConnection:
 class TestAnswer:
     async def test_is_the_same_however_it_is_sent(self, place: Place) -> None:
         asked = {
-            b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n": b"content-length: 1\r\n"
+            b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n": b"content-length: 1\r\n"
             b"connection: close\r\n\r\n0",
             b"GET / HTTP/1.0\r\n\r\n": b"content-length: 1\r\nconnection: close\r\n\r\n0",
             b"HEAD / HTTP/1.0\r\n\r\n": b"content-length: 1\r\nconnection: close\r\n\r\n",
-            b"GET /pieces HTTP/1.1\r\nconnection: close\r\n\r\n": b"connection: close\r\n"
-            b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\n0\r\n0\r\n\r\n",
+            b"GET /pieces HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n": b"connection: "
+            b"close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\n0\r\n0\r\n\r\n",
         }
 
         said = [await place.said(one) for one in asked]
@@ -215,7 +235,7 @@ class TestAnswer:
         assert said == [b"HTTP/1.1 200 OK\r\n" + one for one in asked.values()]
 
     async def test_that_breaks_before_its_body_is_a_500(self, place: Place) -> None:
-        said = await place.said(b"GET /broken HTTP/1.1\r\n\r\n")
+        said = await place.said(b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n")
 
         assert said.startswith(b"HTTP/1.1 500 ")
         assert said.count(b"HTTP/1.1") == 1
