@@ -1,6 +1,7 @@
 """API clients: who they are, and whether a secret is theirs."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -115,7 +116,7 @@ class Clients:
         stored = {
             "_id": new.client_id,
             "secretHash": await self._hashed(secret),
-            "generation": 1,
+            "generation": _first_generation(),
             "created": new.created,
             "request": request,
             **_changeable(new),
@@ -193,11 +194,11 @@ class Clients:
                 "$set": {
                     "secretHash": hashed,
                     "ownerHash": hashed,
+                    "generation": _first_generation(),
                     "isActive": True,
                     "modified": now,
                 },
                 "$addToSet": {"roles": OWNER},
-                "$inc": {"generation": 1},
                 "$setOnInsert": {"name": "Owner", "stores": [], "markets": [], "created": now},
             },
             upsert=True,
@@ -212,6 +213,14 @@ class Clients:
     async def _hashed(self, secret: str) -> str:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _hasher.hash, secret)
+
+
+def _first_generation() -> int:
+    """Return where the generations of a client's secrets begin.
+
+    A client may have the id of one that was removed, whose tokens are not its own.
+    """
+    return secrets.randbits(48)
 
 
 def _verified(stored: str, secret: str) -> bool:
