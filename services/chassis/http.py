@@ -29,7 +29,7 @@ LONGEST_ANSWER: Final = 65_536
 _AT_ONE_GO: Final = 512 * 1024
 _KEPT_ALIVE = 15.0
 _NAMES_REMEMBERED = 5
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+_NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _NEVER_PUBLIC: Final = (ip_network("192.0.0.0/24"),)  # Python 3.11 counts some of it as public
 
@@ -138,7 +138,7 @@ def forbidden_literal(url: str, allowed: tuple[Network, ...]) -> str | None:
         return "expected a URL such as https://example.com/hooks"
     if "@" in url.split("//", 1)[1].split("/", 1)[0]:
         return "expected a URL without user name and password"
-    host = parsed.raw_host.rstrip(".")
+    host = parsed.raw_host.removesuffix(".")
     try:
         literal = is_allowed(host.replace("%25", "%"), allowed)
     except ValueError:
@@ -251,7 +251,7 @@ class Outbound:
                 first = perf_counter()
                 body = await _read(response, max_answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            failure, cause = _failure(error, target.host or "")
+            failure, cause = _failure(error, target.raw_host or "")
             raise failure from cause
         return Answer(
             status=response.status,

@@ -168,6 +168,11 @@ class TestForbiddenLiteral:
             "https://@example.com/",
             "http://127.0.0.1/",
             "http://127.0.0.1./",
+            "http://127.0.0.1../",
+            "http://example..com/",
+            "http://.example.com/",
+            "http://example.com../",
+            f"http://{'a' * 64}.com/",
             "http://127.1/",
             "http://2130706433/",
             "http://0x7f.1/",
@@ -242,6 +247,11 @@ class TestRequest:
         async with a_client(()) as client, a_server(fine) as url:
             with pytest.raises(AddressNotAllowed):
                 await client.request("GET", url, timeout_seconds=5)
+
+    async def test_takes_a_name_that_no_idna_knows_for_one_that_does_not_resolve(self) -> None:
+        async with a_client(()) as client:
+            with pytest.raises(ConnectionBroken):
+                await client.request("GET", "http://xn--a/", timeout_seconds=30)
 
     async def test_refuses_a_name_whose_addresses_are_all_forbidden(self) -> None:
         async with a_client(()) as client, a_server(fine) as url:
