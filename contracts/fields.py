@@ -1,6 +1,7 @@
 """The kinds of members that models share: lists, flags, whole numbers, closed enumerations."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
@@ -76,6 +77,23 @@ def spelled(words: Iterable[str], **others: str | int) -> BeforeValidator:
         return value
 
     return BeforeValidator(read)
+
+
+MOST_HEADERS: Final = 20
+"""Headers of their own that calls to somebody may have."""
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]{0,4096}")
+
+
+def check_headers(headers: Mapping[str, str | None]) -> None:
+    """Refuse what HTTP cannot send, a line break above all (RFC 9110 5.5); None is as good as "".
+
+    :raises ValueError: if a name or a value is no header's
+    """
+    for name, text in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text or ""):
+            raise ValueError("expected names and values as HTTP headers have them, in ASCII")
 
 
 def _plain(value: JsonValue, level: int = 0) -> JsonValue:

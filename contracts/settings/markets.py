@@ -4,11 +4,12 @@ import re
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, ValidationInfo, model_validator
 
 from contracts.faults import RuleBroken
-from contracts.fields import Flag, Whole, spelled
+from contracts.fields import MOST_HEADERS, Flag, Whole, check_headers, spelled
 from contracts.money import Amount
 from contracts.order import CustomerType
 from contracts.party import Address
@@ -170,6 +171,20 @@ class Store(Setting):
     """Printed on documents."""
 
 
+def _headers(value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    # What is stored already stays readable.
+    if info.context is not None:
+        check_headers(value)
+        if len(value) > MOST_HEADERS:
+            raise ValueError(f"expected at most {MOST_HEADERS} headers")
+    return value
+
+
+def _secret(value: str, info: ValidationInfo) -> str:
+    _headers({"Authorization": value}, info)
+    return value
+
+
 class Connector(Setting):
     """Somebody whom the system calls: a payment provider, a carrier, an ERP (decided 1.3)."""
 
@@ -182,9 +197,11 @@ class Connector(Setting):
     """Seconds."""
     markets: Names = ()
     """Empty means all markets."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(default_factory=dict)
     # Stored like any other member, for the calls need it; shown to nobody.
-    secret: str | None = Field(default=None, repr=False, json_schema_extra={"writeOnly": True})
+    secret: Annotated[str, AfterValidator(_secret)] | None = Field(
+        default=None, repr=False, json_schema_extra={"writeOnly": True}
+    )
     properties: TupleOf[Property] = ()
     is_authenticated_manually: Flag = False
     disable_standard_error_policy: Flag = False
@@ -196,11 +213,24 @@ class Connector(Setting):
     def keeping(self, stored: "Connector | None") -> "Connector":
         """Return this connector with the stored one's secret if it brings none of its own.
 
-        Clients never see the secret, so they cannot send back what they have read.
+        Clients never see the secret, so they cannot send back what they have read; nor may they
+        have it sent elsewhere.
+
+        :raises ValueError: if the secret was for another host
         """
-        if self.secret is not None or stored is None:
+        if self.secret is not None or stored is None or stored.secret is None:
             return self
+        if _place(self.host) != _place(stored.host):
+            raise ValueError(
+                "expected the secret for the new host; the stored one stays where it is"
+            )
         return self.model_copy(update={"secret": stored.secret})
+
+
+def _place(host: str | None) -> tuple[str, str]:
+    """Return who is called there: scheme, host and port."""
+    parts = urlsplit(host or "")
+    return parts.scheme, parts.netloc.casefold()
 
 
 _NumberService = Literal[

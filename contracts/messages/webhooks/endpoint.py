@@ -1,6 +1,5 @@
 """An endpoint as clients write and read it (design 10, decided 12)."""
 
-import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -8,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from contracts.faults import RuleBroken
-from contracts.fields import LONGEST_LIST, Flag
+from contracts.fields import LONGEST_LIST, MOST_HEADERS, Flag, check_headers
 from contracts.messages.inventory import STOCK_EVENTS
 from contracts.messages.orders import ORDER_EVENTS
 from contracts.model import Model
@@ -27,8 +26,6 @@ TEST: Final = "webhook.test"
 
 _PATTERNS: Final = frozenset({"*", *(name.split(".")[0] + ".*" for name in EVENT_TYPES)})
 
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]{0,4096}")
 _OUR_HEADERS: Final = frozenset(
     {
         "accept-encoding",
@@ -77,23 +74,17 @@ def named(patterns: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def _check_header(name: str, text: str) -> None:
-    if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
-        raise ValueError("expected names and values as HTTP headers have them, in ASCII")
-    if name.lower() in _OUR_HEADERS or name.lower().startswith("webhook-"):
-        raise ValueError(f"{name} is set by the sender itself")
-
-
 def _headers(value: Mapping[str, str | None], info: ValidationInfo) -> Mapping[str, str | None]:
-    for name, text in value.items():
-        _check_header(name, text or "")
+    check_headers(value)
+    for name in value:
+        if name.lower() in _OUR_HEADERS or name.lower().startswith("webhook-"):
+            raise ValueError(f"{name} is set by the sender itself")
     # What is stored already stays readable.
     if info.context is not None and len({name.lower() for name in value}) < len(value):
         raise ValueError("expected each name once: case makes no other header of it (RFC 9110)")
     return value
 
 
-_MOST_HEADERS: Final = 20
 _Url = Annotated[str, Field(max_length=2048)]
 _Description = Annotated[str, Field(max_length=1024)]
 EventTypes = Annotated[
@@ -148,9 +139,9 @@ class EndpointSettings(Model):
     filters: EndpointFilters = EndpointFilters()
     ordering: _Ordering = "perOrder"
     payload: _Payload = "full"
-    headers: Annotated[
-        dict[str, str], Field(max_length=_MOST_HEADERS), AfterValidator(_headers)
-    ] = Field(default_factory=dict, repr=False)
+    headers: Annotated[dict[str, str], Field(max_length=MOST_HEADERS), AfterValidator(_headers)] = (
+        Field(default_factory=dict, repr=False)
+    )
     """Sent along with every event. None of those that we set ourselves, and each once, whatever its
     case."""
     max_in_flight: _MaxInFlight = 32
@@ -189,7 +180,7 @@ class EndpointPatch(Model):
     headers: (
         Annotated[
             dict[str, str | None],
-            Field(max_length=2 * _MOST_HEADERS),
+            Field(max_length=2 * MOST_HEADERS),
             AfterValidator(_headers),
         ]
         | None

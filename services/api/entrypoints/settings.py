@@ -25,7 +25,7 @@ from services.api.entrypoints.response import (
 )
 from services.api.entrypoints.routing import Handler, Route
 from services.api.queries.references import Warned, dangling
-from services.api.queries.settings import MEMBERS, Changed, Stored, shown
+from services.api.queries.settings import MEMBERS, Changed, SecretMissing, Stored, shown
 
 _WARNINGS: Final = "warnings"
 
@@ -63,6 +63,9 @@ def _writer(name: str) -> Handler:
             )
         except Changed as error:
             raise refusal("precondition-failed") from error
+        except SecretMissing as error:
+            fault = FieldProblem(path=error.path, message=str(error))
+            raise refusal("validation-failed", errors=[fault]) from error
         headers: list[Header] = [etag(after.version(name))]
         if parsed.ignored:
             names = ", ".join(parsed.ignored[:MOST_IGNORED])

@@ -31,6 +31,14 @@ class Changed(Exception):
     """The document is not the one that the client has read."""
 
 
+class SecretMissing(Exception):
+    """A connector's stored secret is not for the host that it has now."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class _Overtaken(Exception):
     """Somebody else stored another document meanwhile."""
 
@@ -95,6 +103,7 @@ class SettingsStore:
         :param is_expected: told the document's version, says whether it is the expected one
         :param request: what the request is known by when it comes again; None if it will not
         :raises Changed: if it is not
+        :raises SecretMissing: if a connector has another host and no secret for it
         """
         earlier = None if request is None else await self._stored_by(request, name)
         if earlier is not None:
@@ -170,8 +179,13 @@ def _with(before: Stored, name: str, value: object) -> Stored:
 def _with_secrets(configuration: Configuration, value: object) -> tuple[Connector, ...]:
     """Let each connector keep the secret that clients never see and so cannot send back."""
     stored = {one.connector_id.casefold(): one for one in configuration.connectors}
-    sent = value if isinstance(value, tuple) else ()
-    return tuple(one.keeping(stored.get(one.connector_id.casefold())) for one in sent)
+    kept = []
+    for place, one in enumerate(value if isinstance(value, tuple) else ()):
+        try:
+            kept.append(one.keeping(stored.get(one.connector_id.casefold())))
+        except ValueError as error:
+            raise SecretMissing(f"[{place}].secret", str(error)) from error
+    return tuple(kept)
 
 
 def _entry(after: Stored, name: str, user: str, now: datetime) -> Bson:

@@ -231,6 +231,49 @@ class TestConnectors:
         assert connector is not None
         assert (connector.name, connector.secret) == ("The bank", "deep")
 
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "https://thief.example",
+            "https://bank.example@thief.example/",
+            "https://bank.example:8443",
+            "http://bank.example",
+            None,
+        ],
+    )
+    async def test_do_not_have_their_secrets_sent_elsewhere(
+        self, call: Caller, database: Database, host: str | None
+    ) -> None:
+        """Else whoever may write settings reads the secret that nobody is shown."""
+        await call("PUT", self.PATH, [self.BANK])
+
+        said = await call("PUT", self.PATH, [{"connectorId": "BANK", "host": host}])
+
+        watched = Watched(database)
+        await watched.refresh()
+        connector = watched.current.connector("bank")
+        assert (said.status, said.problem) == (400, "validation-failed")
+        assert [fault["path"] for fault in said.json["errors"]] == ["[0].secret"]
+        assert connector is not None
+        assert connector.host == self.BANK["host"]
+
+    @pytest.mark.parametrize(
+        ("member", "value"),
+        [
+            ("headers", {"X-Merchant": "one\r\nX-Other: two"}),
+            ("headers", {"X Merchant": "one"}),
+            ("headers", {f"X-{number}": "" for number in range(21)}),
+            ("secret", "one\ntwo"),
+        ],
+    )
+    async def test_have_headers_that_can_be_sent(
+        self, call: Caller, member: str, value: object
+    ) -> None:
+        said = await call("PUT", self.PATH, [{**self.BANK, member: value}])
+
+        assert (said.status, said.problem) == (400, "validation-failed")
+        assert [fault["path"] for fault in said.json["errors"]] == [f"[0].{member}"]
+
     async def test_that_go_are_missed_where_they_are_named(self, call: Caller) -> None:
         option = {"paymentMethodName": "Card", "connector": "bank"}
         await call("PUT", self.PATH, [self.BANK])
