@@ -26,13 +26,14 @@ DOCUMENT: Final = (
 )
 
 Behaviour = Literal[
-    "normal", "decline", "refuse", "fail_before", "die_after", "hang", "garbage", "slow"
+    "normal", "decline", "refuse", "fail_before", "die_after", "hang", "garbage", "nul", "slow"
 ]
 """How the next requests are met.
 
 `decline` 402, `refuse` 422, `fail_before` 500 and nothing is done, `die_after` does the work and
 breaks the connection, `hang` does nothing and never answers, `garbage` does the work and answers
-what is no JSON, `slow` is `pending` for `delay` seconds and then does the work.
+what is no JSON, `nul` does it and names a transaction that no order may have, `slow` is `pending`
+for `delay` seconds and then does the work.
 """
 
 KINDS: Final = {
@@ -166,6 +167,8 @@ class Provider:
             request.transport.abort()
         if behaviour == "garbage":
             return web.Response(body=b"<html>", status=200, content_type="text/html")
+        if behaviour == "nul":
+            return web.json_response({"transactionId": "a\0b", "status": "succeeded"})
         return self._answer(self.ledger[key])
 
     def _misunderstood(

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from pydantic import ValidationError
-
-from contracts.model import Model
+from contracts.model import Invalid, Model, parse
 from contracts.money import Amount
 from contracts.settings import Configuration, Connector
 from services.chassis.calls import Attempt
@@ -171,8 +169,8 @@ def _read(answer: Answer, operation: Operation, told: Instruction) -> Outcome:
 
 def _read_done(answer: Answer, operation: Operation, told: Instruction) -> Outcome:
     try:
-        found = OperationAnswer.model_validate_json(answer.body)
-    except ValidationError:
+        found = parse(OperationAnswer, answer.body).value
+    except Invalid:
         return Unknown("the provider's answer cannot be read")
     if found.status == "declined":
         return Declined((found.reason or "declined")[:_LONGEST_REASON])
@@ -189,7 +187,7 @@ def _read_done(answer: Answer, operation: Operation, told: Instruction) -> Outco
 
 def _reason(answer: Answer) -> str | None:
     try:
-        reason = Refusal.model_validate_json(answer.body).reason
-    except ValidationError:
+        reason = parse(Refusal, answer.body).value.reason
+    except Invalid:
         return None
     return reason[:_LONGEST_REASON] if reason else None

@@ -297,7 +297,9 @@ class TestAPaymentWithAProvider:
 
 
 class TestAnUnknownOutcome:
-    @pytest.mark.parametrize("behaviour", ["fail_before", "die_after", "garbage", "hang", "slow"])
+    @pytest.mark.parametrize(
+        "behaviour", ["fail_before", "die_after", "garbage", "nul", "hang", "slow"]
+    )
     async def test_is_asked_for_and_the_money_is_held_once(
         self,
         wire: Wire,
