@@ -92,7 +92,7 @@ class TestCommaSeparated:
         assert (row["lines"], row["quantity"], row["tags"]) == ("1", "2", "vip; late")
         assert (row["paymentMethods"], row["completed"]) == ("Klarna", "")
 
-    @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+    @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
     async def test_has_nothing_that_a_spreadsheet_would_run(self, sign: str) -> None:
         order = stored(customer_name=f"{sign}1+1", remaining_payment=Decimal(-5))
 

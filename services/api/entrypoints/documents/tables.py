@@ -29,7 +29,7 @@ MOST_ROWS: Final = 1_048_575
 """Orders that one sheet of XLSX can hold besides the header."""
 _LONGEST_CELL: Final = 32_767
 _PIECE: Final = 64 * 1024
-_FORMULA: Final = frozenset("=+-@\t\r")
+_FORMULA: Final = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # also in full width
 
 
 @dataclass(frozen=True, slots=True)
