@@ -95,11 +95,11 @@ class Burial:
         self._clock = clock
         self._configuration = configuration
 
-    async def bury(self, work: Work) -> UUID:
+    async def bury(self, work: Work) -> tuple[UUID, bool]:
         """Write dead letter, mark and answer in one transaction, then send what leaves.
 
         Waits for MongoDB and Kafka if need be; does nothing twice. Returns the batch whose outbox
-        is settled by that.
+        is settled by that, and whether it died only now.
 
         :raises CannotBury: if MongoDB refuses the dead letter
         """
@@ -120,13 +120,13 @@ class Burial:
                 await self._store.commit(batch)
             except (PyMongoError, BSONError) as error:
                 if is_duplicate(error):
-                    return await self._repeat(marked, batch)
+                    return await self._repeat(marked, batch), False
                 if not is_outage(error):
                     raise CannotBury(type(error).__name__) from error
                 await asyncio.sleep(1)
             else:
                 await self._producer.send(batch.leaving)
-                return batch.id
+                return batch.id, True
 
     async def _repeat(self, marked: UUID, batch: Batch) -> UUID:
         """Send again what a process that died had written and perhaps not sent."""

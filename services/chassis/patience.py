@@ -159,9 +159,15 @@ class Patience:
     async def bury(self, work: Work) -> None:
         """Make a dead letter of a message.
 
+        One that is read again after a stop was dead before and counts no more, so that each start
+        gets further than the last.
+
         :raises TooManyFailures: when this is one too many in a short time
         """
-        self._settle([await self._burial.bury(work)])
+        batch, is_new = await self._burial.bury(work)
+        self._settle([batch])
+        if not is_new:
+            return
         metrics.dead.labels(work.name).inc()
         log.error(
             "message.dead",

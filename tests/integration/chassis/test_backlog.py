@@ -1,6 +1,8 @@
 """More work than can be done now: it waits where it is safe, and a stop leaves nothing half-way."""
 
 import signal
+from dataclasses import replace
+from uuid import uuid4
 
 from services.chassis.mongo import Database
 from services.chassis.patience import TOO_MANY_DEAD
@@ -100,3 +102,22 @@ class TestTooManyFailures:
         assert code == 1
         assert "100 messages became dead letters" in said["reason"]
         assert await mongo["dead_letters"].count_documents({}) == TOO_MANY_DEAD
+
+    async def test_in_one_batch_stop_it_only_while_they_are_new(
+        self, settings: ChassisSettings, wire: Wire, mongo: Database
+    ) -> None:
+        """Guards that a hundred records in a batch that nobody can read do not stop a service again
+        at every start."""
+        name = a_counter()
+        before = await mongo["dead_letters"].count_documents({})
+        message = wire.sealed(Add(counter=name))
+        garbage = [replace(message, id=uuid4(), data=b"?") for _ in range(TOO_MANY_DEAD + 1)]
+        await wire.producer.send([*garbage, message])
+        async with process(settings, instance="only") as failing:
+            code = await failing.ends()
+
+        async with process(settings, instance="only"):
+            await wire.wait_for(toy.EVENTS, lambda event: event.key == name, count=1)
+
+        assert code == 1
+        assert await mongo["dead_letters"].count_documents({}) == before + TOO_MANY_DEAD + 1
