@@ -15,6 +15,7 @@ from contracts.messages.webhooks import (
     CreateWebhookEndpoint,
     DeleteWebhookEndpoint,
     EnableWebhookEndpoint,
+    EndpointFilters,
     EndpointSettings,
     RedeliverDelivery,
     RedeliverEvents,
@@ -163,6 +164,27 @@ class TestEndpoints:
 
         await reader.close()
         assert (seen.status, refused.status) == (200, 403)
+
+    async def test_show_what_their_headers_say_to_those_alone_who_may_manage_them(
+        self, call: Caller, database: Database
+    ) -> None:
+        """They may hold what opens the receiver."""
+        headers = {"X-Api-Key": "opener"}
+        wanted = [EndpointFilters(stores=stores) for stores in ((), ("Bergen",), ("OSLO",))]
+        settings = [EndpointSettings(url=URL, filters=one, headers=headers) for one in wanted]
+        ids = [
+            await keep_endpoint(database, settings=one.model_dump(exclude_none=True))
+            for one in settings
+        ]
+        await keep_client(database, "reads-oslo", "SettingsRead", secret="s", stores=["Oslo"])
+        client = await Caller.signed_in(call.url, "reads-oslo", "s")
+
+        one_by_one = [await client("GET", f"/api/Webhooks/Endpoints/{id_}") for id_ in ids]
+        together = (await client("GET", "/api/Webhooks/Endpoints?pageSize=100")).json["items"]
+
+        await client.close()
+        assert [one.json["headers"]["X-Api-Key"] for one in one_by_one] == ["", "", "opener"]
+        assert all(one.json in together for one in one_by_one)
 
     async def test_of_a_client_of_some_stores_hear_of_these_alone(
         self, call: Caller, database: Database

@@ -73,18 +73,32 @@ async def create_endpoint(request: Request, parts: Parts) -> Response:
 
 
 async def list_endpoints(request: Request, parts: Parts) -> Response:
-    """Return the endpoints, the oldest first."""
+    """Return the endpoints, the oldest first.
+
+    What the headers of those beyond the client's scope say is left out.
+    """
     query = query_of(request, Paging)
     found = await parts.webhooks.endpoints(page=query.page, page_size=query.page_size)
-    return model_response(found)
+    items = [_seen_by(request.client, one) for one in found.items]
+    return model_response(found.model_copy(update={"items": items}))
 
 
 async def get_endpoint(request: Request, parts: Parts) -> Response:
-    """Return one endpoint."""
+    """Return one endpoint; beyond the client's scope without what its headers say."""
     found = await parts.webhooks.endpoint(request.parameters["id"])
     if found is None:
         raise refusal("not-found")
-    return model_response(found)
+    return model_response(_seen_by(request.client, found))
+
+
+def _seen_by(client: Client, endpoint: EndpointAnswer) -> EndpointAnswer:
+    """Return the endpoint as this client may see it.
+
+    What its headers say may be credentials of the receiver: only who may manage it reads them.
+    """
+    if not endpoint.filters.beyond(stores=client.stores, markets=client.markets):
+        return endpoint
+    return endpoint.model_copy(update={"headers": dict.fromkeys(endpoint.headers, "")})
 
 
 def _refuse_overhearing(client: Client, filters: EndpointFilters) -> None:
