@@ -49,7 +49,7 @@ def reserve(
     named = {line.line_item_id for line in command.lines}
     # Given back first: one line may need what another has too much of.
     for unit, holding in list(holdings.items()):
-        if holding.line_item_id in named and not holding.is_reduced:
+        if holding.line_item_id in named:
             holdings[unit] = _cut(holding, wanted.get(unit), books)
     short: list[str] = []
     for unit, line in wanted.items():

@@ -118,7 +118,7 @@ class TestReserve:
 
         assert shelf.changed["CUP@OSLO"].reserved_inventory == 5
         assert shelf.changed["CUP@OSLO"].inventory == 10
-        assert answer.status is StepStatus.SUCCESS
+        assert (answer.status, answer.reason) == (StepStatus.SUCCESS, None)
         assert answer.reserved == {"1": Decimal(3)}
         assert [line.quantity for line in after.lines] == [3]
 
@@ -145,6 +145,24 @@ class TestReserve:
         assert after is NOTHING_HELD
         assert not shelf.changed
         assert not shelf.entries
+
+    def test_reserves_all_when_all_is_required_and_there(self) -> None:
+        shelf = books(a_record(3))
+
+        _, answer = domain.reserve(a_reserve(a_line(3), require_all=True), NOTHING_HELD, shelf)
+
+        assert answer.status is StepStatus.SUCCESS
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 3
+
+    @pytest.mark.parametrize("is_virtual", [False, True])
+    def test_reserves_nothing_for_goods_that_come_back(self, is_virtual: bool) -> None:
+        shelf = books(a_record(10, 5, is_virtual=is_virtual))
+
+        after, answer = domain.reserve(a_reserve(a_line(-2)), NOTHING_HELD, shelf)
+
+        assert after is NOTHING_HELD
+        assert answer.status is StepStatus.SUCCESS
+        assert not shelf.changed
 
     def test_serves_lines_in_their_order(self) -> None:
         shelf = books(a_record(4))
@@ -249,10 +267,12 @@ class TestRelease:
         assert shelf.changed["CUP@OSLO"].reserved_inventory == 3
         assert answers[0].reserved == {"1": Decimal(3), "2": Decimal(0)}
 
-    def test_answers_nobody_after_an_undo(self) -> None:
-        held = holding(a_line(3))
+    @pytest.mark.parametrize("half", [{}, {"run_id": "R"}, {"step": 1}])
+    def test_answers_nobody_who_does_not_wait(self, half: dict[str, object]) -> None:
+        """An undo has no run to answer to."""
+        command = ReleaseStock(order_id="O-1").model_copy(update=half)
 
-        _, answers = domain.release(ReleaseStock(order_id="O-1"), held, books(a_record(10, 3)))
+        _, answers = domain.release(command, holding(a_line(3)), books(a_record(10, 3)))
 
         assert answers == ()
 
@@ -379,13 +399,14 @@ class TestReduce:
         assert shelf.changed["CUP@OSLO"].reserved_inventory == 2
         assert answer.status is StepStatus.WARNING
 
-    def test_gives_back_what_the_line_held_too_much(self) -> None:
+    @pytest.mark.parametrize("quantity", [0, 3])
+    def test_gives_back_what_the_line_held_too_much(self, quantity: int) -> None:
         held = holding(a_line(5))
         shelf = books(a_record(10, 5))
 
-        domain.reduce(a_reduce(a_line(3)), held, shelf)
+        domain.reduce(a_reduce(a_line(quantity)), held, shelf)
 
-        assert shelf.changed["CUP@OSLO"].inventory == 7
+        assert shelf.changed["CUP@OSLO"].inventory == 10 - quantity
         assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
 
     def test_gives_back_what_the_line_held_elsewhere(self) -> None:
@@ -415,6 +436,74 @@ class TestReduce:
         assert shelf.entries[0].transaction_type is TransactionType.RETURNED
         assert answer.status is StepStatus.SUCCESS
 
+    def test_puts_nothing_back_into_virtual_stock(self) -> None:
+        shelf = books(a_record(0, is_virtual=True))
+
+        domain.reduce(a_reduce(a_line(-2)), NOTHING_HELD, shelf)
+
+        assert not shelf.changed
+
+
+class TestLedger:
+    """What one entry says of a movement."""
+
+    @pytest.mark.parametrize(
+        ("type_", "command", "held"),
+        [
+            (TransactionType.RESERVED, a_reserve(a_line(2)), NOTHING_HELD),
+            (TransactionType.RELEASED, ReleaseStock(order_id="O-1"), holding(a_line(2))),
+            (TransactionType.REDUCED, a_reduce(a_line(2)), holding(a_line(2))),
+            (TransactionType.RETURNED, a_reduce(a_line(-2)), NOTHING_HELD),
+        ],
+    )
+    def test_names_the_order_and_its_line(
+        self,
+        type_: TransactionType,
+        command: ReserveStock | ReleaseStock | ReduceStock,
+        held: Reservation,
+    ) -> None:
+        shelf = books(a_record(10, 2, is_virtual=False))
+
+        match command:
+            case ReserveStock():
+                domain.reserve(command, held, shelf)
+            case ReleaseStock():
+                domain.release(command, held, shelf)
+            case ReduceStock():
+                domain.reduce(command, held, shelf)
+
+        (entry,) = shelf.entries
+        told = (entry.transaction_type, entry.order_id, entry.internal_reference)
+        assert told == (type_, "O-1", "1")
+        assert (entry.id, entry.transaction_date) == (f"{CAUSE}/1", NOON)
+
+    def test_says_who_counted_and_whether_the_stock_is_virtual(self) -> None:
+        later = NOON.replace(hour=13)
+        shelf = Books({}, cause=CAUSE, at=later, user_id="u")
+
+        shelf.move(a_record(1, 1, is_virtual=True), TransactionType.SET, inventory=Decimal(1))
+
+        (entry,) = shelf.entries
+        assert (entry.user_id, entry.is_virtual, entry.order_id) == ("u", True, None)
+        assert [entry.new_inventory, entry.new_reserved_inventory] == [2, 1]
+        assert shelf.changed["CUP@OSLO"].modified == later
+
+    @pytest.mark.parametrize(
+        ("reserved", "is_virtual", "in_stock"),
+        [(9, False, True), (10, False, False), (10, True, True), (11, None, False)],
+    )
+    def test_has_in_stock_what_more_than_orders_hold_is_there_of(
+        self,
+        reserved: int,
+        is_virtual: bool | None,
+        in_stock: bool,
+    ) -> None:
+        shelf = books()
+
+        after = shelf.write(a_record(10, reserved), {"is_virtual": is_virtual})
+
+        assert after.is_in_stock is in_stock
+
 
 class TestSetStock:
     @staticmethod
@@ -433,6 +522,15 @@ class TestSetStock:
         assert shelf.changed["CUP@OSLO"].location == "A3"
         assert shelf.changed["CUP@OSLO"].is_in_stock
         assert (result.is_modified, result.updated_count) == (True, 1)
+        assert result.unchanged_count == 0
+
+    def test_adds_a_record_of_which_nothing_is_known_but_its_place(self) -> None:
+        shelf = books()
+
+        result = domain.set_stock(self.command(StockItem(sku="CUP", warehouse_code="OSLO")), shelf)
+
+        assert shelf.changed["CUP@OSLO"].inventory == 0
+        assert result.updated_count == 1
 
     def test_skips_what_is_unchanged(self) -> None:
         shelf = books(a_record(5, 2))
@@ -459,10 +557,19 @@ class TestSetStock:
         shelf = books(a_record(5, 2))
         item = StockItem(sku="CUP", warehouse_code="OSLO", reserved_inventory=Decimal(0))
 
-        domain.set_stock(self.command(item, overwrite_reserved=True), shelf)
+        result = domain.set_stock(self.command(item, overwrite_reserved=True), shelf)
 
         assert shelf.changed["CUP@OSLO"].reserved_inventory == 0
         assert shelf.changed["CUP@OSLO"].inventory == 5
+        assert result.updated_count == 1
+
+    def test_overwrites_no_reserved_quantity_that_it_is_not_told(self) -> None:
+        shelf = books(a_record(5, 2))
+        item = StockItem(sku="CUP", warehouse_code="OSLO", inventory=Decimal(6))
+
+        domain.set_stock(self.command(item, overwrite_reserved=True), shelf)
+
+        assert shelf.changed["CUP@OSLO"].reserved_inventory == 2
 
     def test_replaces_what_else_is_known(self) -> None:
         shelf = books(a_record(5, cost=Decimal(3), location="A3"))
@@ -518,14 +625,14 @@ class TestSetStock:
 class TestAnnounce:
     def test_tells_that_more_is_set_aside(self) -> None:
         before = a_record(10, 2, revision=4)
-        after = before.model_copy(update={"reserved_inventory": Decimal(5)})
+        after = before.model_copy(update={"reserved_inventory": Decimal("2.5")})
 
         (event,) = after.announce(before)
 
         assert isinstance(event, InventoryReserved)
         assert (event.key, event.sequence) == ("CUP@OSLO", 5)
-        assert event.reserved_inventory_change == 3
-        assert event.available_inventory == 5
+        assert event.reserved_inventory_change == Decimal("0.5")
+        assert event.available_inventory == Decimal("7.5")
 
     def test_tells_that_less_is_set_aside(self) -> None:
         before = a_record(10, 2)
@@ -553,6 +660,14 @@ class TestAnnounce:
         assert isinstance(event, InventoryUpdated)
         assert event.inventory_change == 2 * most
         assert before.available == -2 * most
+
+    @pytest.mark.parametrize("before", [None, a_record(0, 2)])
+    def test_calls_what_is_new_or_otherwise_described_an_update(
+        self, before: StockRecord | None
+    ) -> None:
+        (event,) = a_record(0, 2, location="B1").announce(before)
+
+        assert isinstance(event, InventoryUpdated)
 
     def test_begins_with_one(self) -> None:
         (event,) = a_record(10).announce(None)

@@ -92,11 +92,42 @@ class TestInstruct:
         assert told == Instruction(Decimal(20), "T", note="only 20 of 70 was captured")
 
     def test_leaves_other_payments_alone(self) -> None:
-        ledger = [an_operation("authorize", 10), an_operation("authorize", 100, 1, payment_id="Q")]
+        ledger = [
+            an_operation("authorize", 50, payment_id="Q", transaction_id="q"),
+            an_operation("authorize", 100, 1),
+        ]
 
         told = instruct(an_operation("capture", 80, payment_id="Q"), ledger)
 
-        assert told == Instruction(Decimal(80), "T")
+        assert told == Instruction(Decimal(50), "q", note="only 50 of 80 was held")
+
+    def test_captures_all_that_is_held_without_a_word(self) -> None:
+        ledger = [an_operation("authorize", 100)]
+
+        assert instruct(an_operation("capture", 100), ledger) == Instruction(Decimal(100), "T")
+
+    def test_names_the_newest_authorization_that_succeeded(self) -> None:
+        ledger = [
+            an_operation("authorize", 10, 2, transaction_id="new"),
+            an_operation("authorize", 10, 1, transaction_id="old"),
+            an_operation("authorize", 10, 3, transaction_id="declined", state="declined"),
+            an_operation("capture", 1, 4, transaction_id="captured"),
+        ]
+
+        assert instruct(an_operation("void", 5), ledger) == Instruction(Decimal(5), "new")
+
+    def test_sets_no_bound_for_a_credit_of_what_a_client_captured_of_a_hold_of_ours(self) -> None:
+        ledger = [an_operation("authorize", 100)]
+
+        assert instruct(an_operation("credit", 100), ledger) == Instruction(Decimal(100), "T")
+
+    @pytest.mark.parametrize("kind", ["capture", "void"])
+    def test_says_the_same_to_a_process_that_takes_the_call_over(self, kind: Kind) -> None:
+        hold = an_operation("authorize", 100)
+        pending = an_operation(kind, 100, state="pending")
+        done = pending.model_copy(update={"state": "succeeded"})
+
+        assert instruct(done, [hold, done]) == instruct(pending, [hold, pending])
 
     @given(
         st.lists(

@@ -22,6 +22,7 @@ from services.payments.domain.operation import (
     calls,
     followed,
     forgotten,
+    give_back_id,
     led,
     undoing,
 )
@@ -33,6 +34,7 @@ from services.payments.domain.outcome import (
     Unknown,
     answer,
     answer_at_once,
+    entry,
     settle,
 )
 
@@ -125,6 +127,126 @@ class TestBegin:
         assert begun("void", asked(), asked()) == begun("void", asked(), asked())
         assert len({one.id for one in begun("void", asked(), asked())}) == 2
 
+    def test_keeps_all_that_was_asked_and_who_waits_for_it(self) -> None:
+        _, operation = begun(
+            "credit",
+            asked(),
+            asked(
+                payment_id="P2",
+                connector_id="psp",
+                transaction_id="T",
+                shipment_id="S",
+                reference="Ref",
+                line_item_ids=("1", "2"),
+            ),
+        )
+
+        assert operation == Operation(
+            id=operation.siblings[1],
+            order_id="O",
+            payment_id="P2",
+            kind="credit",
+            amount=Decimal(100),
+            currency="NOK",
+            method="Card",
+            connector="psp",
+            state="pending",
+            transaction_id="T",
+            created=NOW,
+            shipment_id="S",
+            reference="Ref",
+            line_item_ids=("1", "2"),
+            command=CAUSE,
+            position=1,
+            count=2,
+            run_id="R",
+            step=2,
+        )
+
+    def test_promises_no_call_twice(self) -> None:
+        (operation,) = begun("capture", asked(connector_id="psp"))
+
+        assert calls([operation.model_copy(update={"state": "succeeded"})]) == []
+
+    def test_answers_an_operation_that_no_run_waits_for_by_itself(self) -> None:
+        operations = begun("void", asked(connector_id="psp"), asked(), run_id=None)
+
+        (call,) = calls(operations)
+
+        assert (call.siblings, call.given_back) == ((operations[0].id,), ())
+
+    def test_tells_a_call_which_recorded_holds_of_its_run_may_be_given_back(self) -> None:
+        """That of a call itself is never among them: only recorded ones have such an id."""
+        operations = begun("authorize", asked(connector_id="psp"), asked(payment_id="P2"))
+
+        (call,) = calls(operations)
+
+        assert call.given_back == (give_back_id("R", "P2"),)
+
+    def test_gives_what_an_aborted_run_has_recorded_back_under_the_id_of_the_run(self) -> None:
+        command = VoidPayment(
+            order_id="O",
+            aborted_run="R",
+            operations=(asked(), asked(payment_id="P2", connector_id="psp")),
+        )
+
+        recorded, told = begin("void", command, cause=CAUSE, now=NOW)
+
+        assert recorded.id == give_back_id("R", "P1")
+        assert told.id == told.siblings[1]
+
+    def test_names_the_order_to_providers_also_after_it_was_forgotten(self) -> None:
+        (operation,) = begun("void", asked())
+        name = forgotten("O", LATER)
+
+        renamed = operation.model_copy(update={"order_id": name})
+
+        assert name != forgotten("O", CAUSE) != "O"
+        assert (operation.asked_for, renamed.asked_for) == ("O", "O")
+
+
+class TestUndoing:
+    @pytest.mark.parametrize(
+        ("kind", "undo", "run", "connector"),
+        [
+            ("authorize", "void", "R", None),
+            ("authorize", "void", None, None),
+            ("authorize", "void", "R", "psp"),
+            ("capture", "credit", "R", None),
+            ("capture", "credit", "R", "psp"),
+        ],
+    )
+    def test_takes_the_whole_operation_back(
+        self, kind: Kind, undo: Kind, run: str | None, connector: str | None
+    ) -> None:
+        members = {"connector_id": connector, "shipment_id": "S", "reference": "Ref"}
+        (pending,) = begun(kind, asked(transaction_id="T", **members), run_id=run)
+        moved = pending.model_copy(update={"state": "succeeded", "amount": Decimal(60)})
+
+        undone = undoing(moved, cause=LATER, now=NOW)
+
+        assert undone is not None
+        assert undone == Operation(
+            id=undone.id,
+            order_id="O",
+            payment_id="P1",
+            kind=undo,
+            amount=Decimal(60),
+            currency="NOK",
+            method="Card",
+            connector=connector,
+            state="pending" if connector else "succeeded",
+            transaction_id="T",
+            undoes=moved.id,
+            created=NOW,
+            completed=None if connector else NOW,
+            shipment_id="S",
+            reference="Ref",
+            command=LATER,
+        )
+        shared = kind == "authorize" and run is not None and connector is None
+        assert (undone.id == give_back_id("R", "P1")) is shared
+
 
 class TestAnswerAtOnce:
     def test_authorizes_the_entry_that_waited(self) -> None:
@@ -146,6 +268,13 @@ class TestAnswerAtOnce:
             "internal_reference": operations[0].id,
         }
 
+    def test_leaves_the_external_ids_of_an_entry_that_is_authorized_alone(self) -> None:
+        (operation,) = begun("authorize", asked(connector_id="psp"))
+
+        told = operation.model_copy(update={"state": "succeeded", "provider_transaction_id": "T"})
+
+        assert "external_ids" not in entry(told).model_fields_set
+
     @pytest.mark.parametrize(
         ("kind", "word"), [("capture", "Capture"), ("void", "Void"), ("credit", "Credit")]
     )
@@ -164,12 +293,59 @@ class TestAnswerAtOnce:
     def test_answers_nobody_when_no_run_waits(self) -> None:
         assert answer(begun("void", asked(), run_id=None)) == ()
 
+    @pytest.mark.parametrize("missing", ["run_id", "step"])
+    def test_answers_nobody_when_half_the_address_is_missing(self, missing: str) -> None:
+        (operation,) = begun("void", asked())
+
+        assert answer([operation.model_copy(update={missing: None})]) == ()
+
     def test_answers_a_command_without_operations(self) -> None:
         command = CapturePayment(order_id="O", run_id="R", step=1, operations=())
 
         (finished,) = answer_at_once(command, ())
 
+        assert (finished.order_id, finished.run_id, finished.step) == ("O", "R", 1)
         assert (finished.status, finished.payments) == (StepStatus.SUCCESS, ())
+
+    def test_answers_a_command_whose_operations_are_only_recorded(self) -> None:
+        command = CapturePayment(order_id="O", run_id="R", step=2, operations=(asked(),))
+        operations = begin("capture", command, cause=CAUSE, now=NOW)
+
+        assert answer_at_once(command, operations) == answer(operations) != ()
+
+    def test_gives_each_reason_once_and_those_of_faults_alone(self) -> None:
+        (operation,) = begun("capture", asked())
+        noted, wrong = (
+            operation.model_copy(update={"state": state, "reason": reason})
+            for state, reason in (("succeeded", "less"), ("declined", "no"))
+        )
+
+        (good,) = answer([noted, noted, operation.model_copy(update={"reason": "late"})])
+        (bad,) = answer([noted, wrong, wrong])
+
+        assert (good.status, good.reason) == (StepStatus.WARNING, "less; late")
+        assert (bad.status, bad.reason) == (StepStatus.ERROR, "no")
+        assert answer([operation])[0].reason is None
+
+    def test_makes_no_entry_of_a_void_for_which_nothing_was_held(self) -> None:
+        (operation,) = begun("void", asked())
+
+        (finished,) = answer([operation.model_copy(update={"amount": Decimal(0)})])
+
+        assert finished.payments == ()
+
+    def test_makes_an_entry_that_says_why_and_what_the_provider_calls_it(self) -> None:
+        (operation,) = begun("capture", asked(connector_id="psp"))
+        told = {"state": "succeeded", "reason": "less", "provider_transaction_id": "C"}
+
+        named, unnamed = (
+            entry(operation.model_copy(update=told | changes))
+            for changes in ({}, {"provider_transaction_id": None})
+        )
+
+        assert named.reason == unnamed.reason == "less"
+        assert [one.id for one in named.external_ids or ()] == ["C"]
+        assert unnamed.external_ids is None
 
     def test_waits_for_the_operations_that_are_pending(self) -> None:
         assert answer(begun("capture", asked(), asked(connector_id="psp"))) == ()
@@ -183,6 +359,16 @@ class TestSettle:
             [pending], pending.id, Succeeded(Decimal(60), "T", "C", "less"), cause=LATER, now=NOW
         )
 
+        told = {
+            "state": "succeeded",
+            "amount": Decimal(60),
+            "transaction_id": "T",
+            "provider_transaction_id": "C",
+            "reason": "less",
+            "attempts": 1,
+            "completed": NOW,
+        }
+        assert settled.changed == (pending.model_copy(update=told),)
         (finished,) = settled.answers
         assert (finished.status, finished.reason) == (StepStatus.WARNING, "less")
         (payment,) = finished.payments
@@ -199,7 +385,8 @@ class TestSettle:
 
         settled = settle([pending], pending.id, outcome, cause=LATER, now=NOW)
 
-        assert [one.state for one in settled.changed] == [state]
+        told = {"state": state, "reason": "no", "attempts": 1, "completed": NOW}
+        assert settled.changed == (pending.model_copy(update=told),)
         assert [(one.status, one.reason) for one in settled.answers] == [(StepStatus.ERROR, "no")]
         assert (settled.again_at, settled.undo) == (None, ())
 
@@ -211,6 +398,9 @@ class TestSettle:
         while True:
             settled = settle([operation], operation.id, Unknown("?"), cause=LATER, now=now)
             (operation,) = settled.changed
+            assert operation.reason == "?"
+            assert bool(settled.answers) == (len(pauses) == 3)
+            assert settled.given_up == (settled.again_at is None)
             answers += settled.answers
             if settled.again_at is None:
                 break
@@ -265,6 +455,20 @@ class TestSettle:
         assert [one.id for one in settled.changed] == [second.id, first.id]
         assert settled.changed[1] is not first
 
+    def test_writes_nothing_but_the_attempt_while_the_outcome_is_open(self) -> None:
+        first, second = begun("capture", asked(connector_id="psp"), asked(connector_id="psp"))
+
+        settled = settle([first, second], second.id, Unknown("?"), cause=LATER, now=NOW)
+
+        assert [one.id for one in settled.changed] == [second.id]
+
+    def test_keeps_the_transaction_that_it_knows_when_the_provider_names_none(self) -> None:
+        (pending,) = begun("capture", asked(connector_id="psp", transaction_id="T"))
+
+        settled = settle([pending], pending.id, Succeeded(Decimal(1)), cause=LATER, now=NOW)
+
+        assert [one.transaction_id for one in settled.changed] == ["T"]
+
     @given(
         st.data(),
         st.lists(st.sampled_from(["psp", None]), min_size=1, max_size=4),
@@ -284,6 +488,9 @@ class TestSettle:
                 ),
             )
         }
+        for id_, one in operations.items():
+            attempts = data.draw(st.integers(0, 3)) if one.connector else 0
+            operations[id_] = one.model_copy(update={"attempts": attempts})
         answers = list(answer(list(operations.values())))
         undone: list[Operation] = []
         now = NOW
@@ -299,6 +506,9 @@ class TestSettle:
                 data.draw(st.sampled_from(OUTCOMES)),
                 cause=LATER,
                 now=now,
+            )
+            assert settled.given_up == any(
+                one.state == "unknown" and one.completed is not None for one in settled.changed[:1]
             )
             operations |= {one.id: one for one in settled.changed}
             answers += settled.answers
