@@ -43,6 +43,7 @@ class TestBegin:
         ("members", "template"),
         [
             ({"status": "Ship", "template": "comment"}, "comment"),
+            ({"status": "Ship", "template": "cancelledlines"}, "cancelledlines"),
             ({"status": "Comment"}, "default"),
             ({"status": "Ship", "template": "../secret"}, "ship"),
         ],
@@ -78,7 +79,15 @@ class TestBegin:
 
         record, mails, answers = domain.begin(command, id_="m", now=NOON)
 
-        assert (record.id, record.state, record.template) == ("m", "pending", "ship")
+        assert record == Notification(
+            id="m",
+            order_id="1",
+            status="Ship",
+            template="ship",
+            recipient="kari@example.com",
+            state="pending",
+            created=NOON,
+        )
         assert [(mail.notification_id, mail.recipient) for mail in mails] == [
             ("m", "kari@example.com")
         ]
@@ -132,6 +141,7 @@ class TestSettle:
         record, again_at, (answer,) = settled(taken, unresolved=1)
 
         assert (record.state, record.sent, record.unresolved) == ("sent", NOON, 0)
+        assert (record.attempts, record.reason) == (1, None)
         assert (again_at, answer.status, answer.step) == (None, StepStatus.SUCCESS, 3)
 
     def test_keeps_a_success_to_itself_when_no_step_waits(self) -> None:
@@ -161,6 +171,8 @@ class TestSettle:
             None,
         ]
         assert [record.state for record, _, _ in ends] == [*["pending"] * 4, "failed"]
+        assert [record.attempts for record, _, _ in ends] == [1, 2, 3, 4, 5]
+        assert {record.reason for record, _, _ in ends} == {"not now"}
         assert [len(answers) for _, _, answers in ends] == [0, 0, 0, 0, 1]
 
     def test_repeats_once_a_mail_that_was_perhaps_taken(self) -> None:
@@ -181,6 +193,26 @@ class TestSettle:
         assert record.unresolved == 1
         assert answer.reason is not None
         assert answer.reason.endswith("may have been delivered nevertheless")
+
+    def test_says_that_it_was_not_delivered_where_nothing_better_is_known(self) -> None:
+        record, _, (answer,) = settled(Delivery(fate=Fate.REFUSED))
+
+        assert record.reason == answer.reason == "the mail was not delivered"
+
+    @pytest.mark.parametrize(
+        ("fate", "is_trouble"),
+        [
+            (Fate.ACCEPTED, False),
+            (Fate.REFUSED, False),
+            (Fate.BUSY, False),
+            (Fate.UNREACHABLE, True),
+            (Fate.UNKNOWN, True),
+        ],
+    )
+    def test_holds_against_the_server_that_nobody_knows_how_it_ended(
+        self, fate: Fate, *, is_trouble: bool
+    ) -> None:
+        assert Delivery(fate=fate).is_trouble is is_trouble
 
     def test_skips_what_was_promised_before_the_mail_server_went(self) -> None:
         nowhere = Delivery(fate=Fate.NOWHERE)
@@ -216,9 +248,11 @@ class TestDeliverable:
             (" kari.nordmann+shop@example.com ", "kari.nordmann+shop@example.com"),
             ("ole@blåbær.no", "ole@xn--blbr-roah.no"),
             ("ops@localhost", "ops@localhost"),
+            (f"a@{'b.' * 125}no", f"a@{'b.' * 125}no"),
+            (f"aa@{'b.' * 125}no", None),
         ],
     )
-    def test_takes_what_smtp_takes(self, given_address: str, found: str) -> None:
+    def test_takes_what_smtp_takes(self, given_address: str, found: str | None) -> None:
         address = domain.deliverable(given_address)
 
         assert address == found
@@ -257,7 +291,17 @@ class TestDeliverable:
 class TestTemplateFor:
     @pytest.mark.parametrize(
         ("status", "template"),
-        [("Ship", "ship"), ("READYFORPICKUP", "readyforpickup"), ("../../etc", "default")],
+        [
+            ("New", "new"),
+            ("Ship", "ship"),
+            ("Completed", "completed"),
+            ("OrderCanceled", "ordercanceled"),
+            ("READYFORPICKUP", "readyforpickup"),
+            ("pickedUp", "pickedup"),
+            ("NotCollected", "notcollected"),
+            ("CancelledLines", "default"),
+            ("../../etc", "default"),
+        ],
     )
     def test_knows_statuses_in_any_case_and_has_a_text_for_the_others(
         self, status: str, template: str

@@ -120,6 +120,23 @@ class TestLetters:
         assert first == second
         assert read(first)["Message-ID"] == f"<{KEY}@shop.example>"
 
+    def test_says_when_and_by_whom_and_that_nobody_needs_to_answer(self) -> None:
+        mail = read(written())
+
+        assert mail["Date"].datetime == NOON
+        assert mail["From"] == "shop@shop.example"
+        assert mail["Auto-Submitted"] == "auto-generated"
+        assert mail.get_content_type() == "multipart/alternative"
+        assert (mail["Sender"], mail["Cc"]) == (None, None)
+
+    @pytest.mark.parametrize("word", ["plain", "blåbær"])
+    def test_writes_a_subject_in_any_alphabet_and_no_longer_than_may_be_read(
+        self, word: str
+    ) -> None:
+        raw = written(template="comment", text="x", subject=f"{word}\u200b" + " word" * 60)
+
+        assert read(raw)["Subject"].strip() == (word + " word" * 60)[:200]
+
     def test_lets_no_value_add_a_header(self) -> None:
         evil = "x\r\nBcc: eve@example.com\n\nHello"
 
@@ -150,6 +167,9 @@ class TestMailServer:
         [
             ("smtp://mail.example", MailServer("mail.example", 25)),
             ("smtps://mail.example:4650", MailServer("mail.example", 4650, "tls")),
+            ("smtps://mail.example/", MailServer("mail.example", 465, "tls")),
+            ("smtps://a@mail.example", MailServer("mail.example", 465, "tls", "a", "")),
+            ("smtp://a:b@localhost", MailServer("localhost", 25, "offered", "a", "b")),
             (
                 "smtp+starttls://us%40er:p%3Aw@mail.example",
                 MailServer("mail.example", 587, "starttls", "us@er", "p:w"),
@@ -170,6 +190,8 @@ class TestMailServer:
             "smtp://",
             "smtp://h:99999",
             "smtp://h/path",
+            "smtp://h?query",
+            "smtp://h#fragment",
             "smtp://user:secret@mail.example",
         ],
     )

@@ -3,7 +3,7 @@ from email.utils import format_datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.messages.webhooks import TEST, DeliveryFailed, EndpointDisabled
@@ -83,6 +83,54 @@ class TestJudge:
         if status != 410:
             assert judgement.update["$set"]["nextAttempt"] == judgement.again_at
 
+    def test_writes_the_attempt_and_when_the_next_one_is(self) -> None:
+        result = Result(NOW, 12.5, 500, "reset", b"no", {"connect": 1.0}, "60")
+
+        judgement = judged(result, number=2)
+
+        assert judgement.update == {
+            "$set": {"state": "retrying", "nextAttempt": NOW + timedelta(seconds=60)},
+            "$push": {
+                "attempts": {
+                    "$each": [
+                        {
+                            "number": 2,
+                            "startedAt": NOW,
+                            "durationMs": 12.5,
+                            "phases": {"connect": 1.0},
+                            "statusCode": 500,
+                            "error": "reset",
+                            "responseExcerpt": "no",
+                        }
+                    ],
+                    "$slice": -50,
+                }
+            },
+        }
+
+    def test_writes_of_what_is_over_when_that_was_and_that_nothing_follows(self) -> None:
+        last = an_endpoint(retry_schedule=[])
+
+        taken, given_up = judged(a_result(204)), judged(a_result(), endpoint=last)
+        deleted, refused = judged(NotSent(deleted=True)), judged(a_result(), deleted=True)
+
+        for one in (taken, given_up, deleted, refused):
+            assert one.update["$set"]["completed"] == NOW
+            assert one.update["$unset"] == {"nextAttempt": ""}
+            assert one.again_at is None
+        assert "$push" not in deleted.update
+        assert "responseExcerpt" not in taken.update["$push"]["attempts"]["$each"][0]
+
+    def test_tries_again_by_the_schedule(self) -> None:
+        endpoint = an_endpoint(retry_schedule=[10, 1000])
+
+        pauses = [judged(a_result(), number=n, endpoint=endpoint).again_at for n in (1, 2)]
+
+        fifth = [timedelta(seconds=2), timedelta(seconds=200)]
+        for found, wanted, most in zip(pauses, (10, 1000), fifth, strict=True):
+            assert found is not None
+            assert abs(found - NOW - timedelta(seconds=wanted)) <= most
+
     def test_disables_an_endpoint_that_is_gone_once(self) -> None:
         open_, (closed, _) = an_endpoint(), give_up(an_endpoint(), reason="410", now=NOW)
 
@@ -92,6 +140,7 @@ class TestJudge:
         assert [type(message) for message in first.news] == [EndpointDisabled]
         assert first.endpoints[0].disabled_reason is not None
         assert (state(first), state(second)) == ("held", "held")
+        assert first.again_at == second.again_at == NOW + timedelta(hours=1)
         assert (second.news, second.endpoints) == ((), ())
 
     def test_gives_up_after_the_last_attempt_and_says_so_once(self) -> None:
@@ -105,6 +154,13 @@ class TestJudge:
         (news,) = last.news
         assert isinstance(news, DeliveryFailed)
         assert (news.attempts, news.event_id, news.order_id) == (3, "v", "o")
+        assert news.reason == "the endpoint answered 500"
+
+    def test_says_of_the_last_attempt_why_no_answer_came(self) -> None:
+        (news,) = judged(a_result(None), endpoint=an_endpoint(retry_schedule=[])).news
+
+        assert isinstance(news, DeliveryFailed)
+        assert news.reason == "it did not answer in time"
 
     def test_goes_on_at_the_longest_pause_where_the_lane_is_to_be_held(self) -> None:
         endpoint = an_endpoint(retry_schedule=[60, 5], on_exhausted="hold")
@@ -114,11 +170,23 @@ class TestJudge:
         assert (state(last), state(later)) == ("held", "held")
         assert last.again_at == later.again_at == NOW + timedelta(seconds=60)
         assert (len(last.news), len(later.news)) == (1, 0)
+        assert last.update["$set"]["nextAttempt"] == last.again_at
+
+    @pytest.mark.parametrize(("wish", "seconds"), [("90", 90), (None, 3600)])
+    def test_holds_the_lane_for_as_long_as_is_asked_for_or_an_hour_without_a_schedule(
+        self, wish: str | None, seconds: int
+    ) -> None:
+        endpoint = an_endpoint(retry_schedule=[], on_exhausted="hold")
+
+        judgement = judged(a_result(retry_after=wish), endpoint=endpoint)
+
+        assert judgement.again_at == NOW + timedelta(seconds=seconds)
 
     def test_skips_what_an_endpoint_that_was_deleted_has_not_taken(self) -> None:
         assert state(judged(NotSent(deleted=True), deleted=True)) == "skipped"
         assert state(judged(a_result(500), deleted=True)) == "skipped"
         assert state(judged(a_result(200), deleted=True)) == "delivered"
+        assert judged(a_result(500), deleted=True).is_failure
 
     @given(status=st.one_of(st.none(), st.integers(100, 199), st.integers(300, 599)))
     def test_makes_a_test_once_and_changes_nothing_by_it(self, status: int | None) -> None:
@@ -137,6 +205,7 @@ class TestJudge:
 
         assert judged(NotSent(deleted=False)).again_at == NOW
         assert judged(NotSent(deleted=False), endpoint=closed).again_at == NOW + LOOK_AGAIN
+        assert judged(NotSent(deleted=False), deleted=True).again_at == NOW + LOOK_AGAIN
 
     def test_counts_the_attempts_on_where_it_is_delivered_again(self) -> None:
         again = REQUEST.model_copy(update={"earlier": 9})
@@ -168,11 +237,12 @@ class TestJudge:
         assert judged(a_result(503)).is_failure
 
     @given(excerpt=st.binary(max_size=3000))
+    @example(excerpt=b"x" * 1025)
     def test_keeps_an_excerpt_of_at_most_a_kilobyte(self, excerpt: bytes) -> None:
         judgement = judged(a_result(500, excerpt=excerpt))
 
         (attempt,) = judgement.update["$push"]["attempts"]["$each"]
-        assert len(attempt.get("responseExcerpt", "").encode()) <= 1024
+        assert attempt.get("responseExcerpt", "") == excerpt[:1024].decode("utf-8", "ignore")
         assert judgement.update["$push"]["attempts"]["$slice"] == -50
 
 
@@ -190,6 +260,8 @@ class TestPause:
         pauses = {pause(100, key=UUID(int=number), number=1) for number in range(100)}
 
         assert len(pauses) > 90
+        assert min(pauses) < timedelta(seconds=85)
+        assert max(pauses) > timedelta(seconds=115)
 
 
 class TestWished:
@@ -204,6 +276,7 @@ class TestWished:
             (format_datetime(NOW - timedelta(minutes=5), usegmt=True), 1),
             (format_datetime(NOW + timedelta(days=5), usegmt=True), 86_400),
             ("Sun, 01 Mar 2026 12:00:30 -0000", 30),
+            ("Sun, 01 Mar 2026 13:00:30 +0100", 30),
         ],
     )
     def test_is_between_a_second_and_a_day(self, text: str, seconds: int) -> None:

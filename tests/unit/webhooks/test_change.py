@@ -236,6 +236,11 @@ class TestRotate:
 
         assert len(endpoint.signing(LATER)) == 10
 
+    def test_is_known_by_its_name_and_its_time(self) -> None:
+        after = rotated(an_endpoint())
+
+        assert (after.rotation, after.modified) == ("r", LATER)
+
     def test_changes_the_kind_of_signature_where_that_is_wanted(self) -> None:
         after = rotated(an_endpoint(), signature="v1a")
 
@@ -262,12 +267,15 @@ class TestEnable:
         assert after.endpoint.disabled_reason is None
         assert (after.opened, after.behind) == (("e",), ("e",))
         assert after.endpoint.generation == gone.generation
+        assert after.endpoint.modified == LATER
 
     def test_gives_up_what_was_missed_where_that_is_wanted(self) -> None:
         command = EnableWebhookEndpoint(**BY, backfill=False)
+        gone, _ = give_up(an_endpoint(is_enabled=False), reason="410", now=NOON)
 
-        after = enable(an_endpoint(is_enabled=False), command, now=LATER)
+        after = enable(gone, command, now=LATER)
 
+        assert after.endpoint.is_open
         assert (after.opened, after.behind) == (("e",), ())
         assert after.endpoint.generation == 1
 
@@ -279,5 +287,6 @@ class TestDisable:
         second = disable(first.endpoint, DisableWebhookEndpoint(**BY), now=LATER)
 
         assert not first.endpoint.is_open
+        assert first.endpoint.modified == LATER
         assert [type(one) for one in first.news] == [EndpointDisabled]
         assert second.news == ()

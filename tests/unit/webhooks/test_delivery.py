@@ -6,16 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.message import Envelope
-from services.webhooks.domain.delivery import Lanes, Planned, Unwanted, body, interested, plan
+from contracts.message import Envelope, derived
+from services.webhooks.domain.delivery import (
+    DeliverWebhook,
+    Lanes,
+    Planned,
+    Unwanted,
+    WebhookDelivery,
+    body,
+    interested,
+    plan,
+    promised,
+)
 from services.webhooks.domain.endpoint import Heard, WebhookEndpoint
 from services.webhooks.domain.redeliver import still_behind
 from tests.unit.webhooks.test_endpoint import NOON, an_endpoint, an_event
 
 ID = UUID("0198c0de-0000-7000-8000-000000000001")
 DATA = (
-    b'{"id":"%s","price":1234567890.12345678901,"order":{"id":"o","orderNumber":"7","x":[1]}}'
-    % (str(ID).encode())
+    b'{"id":"%s","price":1234567890.12345678901,'
+    b'"order":{"id":"o","orderNumber":"7","status":"New","version":2,"x":[1]}}' % (str(ID).encode())
 )
 
 
@@ -46,7 +56,8 @@ class TestBody:
     def test_reduces_the_order_of_a_thin_event(self) -> None:
         sent = body(an_event(), an_envelope(), previous=0, thin=True)
 
-        assert json.loads(sent)["data"]["order"] == {"id": "o", "orderNumber": "7"}
+        kept = {"id": "o", "orderNumber": "7", "status": "New", "version": 2}
+        assert json.loads(sent)["data"]["order"] == kept
 
     @pytest.mark.parametrize("data", [b'{"sku":"s"}', b'{"order":null}'])
     def test_leaves_a_thin_event_without_an_order_alone(self, data: bytes) -> None:
@@ -62,6 +73,60 @@ class TestBody:
 
 
 class TestPlan:
+    def test_makes_a_delivery_of_what_has_happened(self) -> None:
+        event = an_event(sequence=3, timestamp="2026-03-01T14:00:00+02:00")
+        endpoint = an_endpoint(payload="thin")
+
+        (one,), _ = plan(event, an_envelope(), endpoints=[endpoint], lanes=None, now=NOON)
+
+        id_ = str(derived(ID, "e"))
+        assert one.delivery == WebhookDelivery(
+            id=id_,
+            endpoint_id="e",
+            event_id=str(ID),
+            event_type="order.created",
+            order_id="o",
+            store_id="oslo",
+            market_id="nor",
+            sequence=3,
+            previous_sequence=0,
+            created=NOON,
+            occurred=NOON,
+        )
+        assert one.request == DeliverWebhook(
+            delivery_id=id_,
+            endpoint_id="e",
+            event_id=str(ID),
+            event_type="order.created",
+            order_id="o",
+        )
+        assert (one.lane, one.target, one.delivery.subject) == ("e/order:o", "e", "order:o")
+        assert [sent for _, sent in promised([one])] == [
+            body(event, an_envelope(), previous=0, thin=True)
+        ]
+
+    @pytest.mark.parametrize(
+        ("data", "type_", "subject"),
+        [
+            (b'{"sequence":1,"timestamp":"t","orderId":"o"}', "order.deleted", "order:o"),
+            (
+                b'{"sequence":1,"timestamp":"t","sku":"s","warehouseCode":"w"}',
+                "inventory.updated",
+                "stock:s@w",
+            ),
+        ],
+    )
+    def test_keeps_the_event_that_no_order_may_have_when_it_is_sent_again(
+        self, data: bytes, type_: str, subject: str
+    ) -> None:
+        event, envelope = Heard.model_validate_json(data), an_envelope(data, type_)
+
+        (one,), _ = plan(event, envelope, endpoints=[an_endpoint()], lanes=None, now=NOON)
+
+        assert one.delivery.event == data
+        assert one.delivery.subject == subject
+        assert one.delivery.occurred is None
+
     def test_notes_whose_order_it_is_in_lower_case(self) -> None:
         event = an_event(store_id="Oslo", market="NOR")
 
@@ -93,8 +158,9 @@ class TestPlan:
         assert [chain for chain in chains if chain[0] == "some"] == [("some", 2, 0), ("some", 4, 2)]
         assert lanes == Lanes(id="order:o", sent={"all": 4, "some": 4})
 
-    def test_begins_anew_with_another_order_of_the_same_id(self) -> None:
-        told = Lanes(id="order:o", sent={"e": 7})
+    @pytest.mark.parametrize("sent", [1, 7])
+    def test_begins_anew_with_another_order_of_the_same_id(self, sent: int) -> None:
+        told = Lanes(id="order:o", sent={"e": sent})
         endpoint = an_endpoint().model_copy(update={"id": "e"})
 
         (first,), lanes = plan(
@@ -110,7 +176,20 @@ class TestPlan:
         (one,), lanes = plan(an_event(), an_envelope(), endpoints=[closed], lanes=None, now=NOON)
 
         assert (one.delivery.state, one.delivery.missed, one.body) == ("skipped", 0, None)
+        assert list(promised([one])) == []
         assert lanes.behind == {"e": 0}
+        assert list(still_behind([one], [closed])) == []
+
+    def test_of_what_one_endpoint_misses_the_others_are_not_behind(self) -> None:
+        closed = an_endpoint(is_enabled=False)
+        opened = an_endpoint().model_copy(update={"id": "f"})
+        before = Lanes(id="order:o", sent={}, behind={"g": 1})
+
+        _, lanes = plan(
+            an_event(), an_envelope(), endpoints=[closed, opened], lanes=before, now=NOON
+        )
+
+        assert lanes.behind == {"e": 0, "g": 1}
 
     def test_sends_an_open_endpoint_nothing_of_an_order_before_what_it_has_missed(self) -> None:
         opened = an_endpoint()

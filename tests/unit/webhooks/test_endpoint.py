@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -24,6 +25,7 @@ from services.webhooks.domain.endpoint import (
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PRIVATE_KEY = "whsk_bmV3IGtleSBvZiB0aGlydHktdHdvIGJ5dGVzISEhISE="
 
 
 WORDS = st.text(min_size=1, max_size=3) | st.sampled_from(
@@ -177,6 +179,54 @@ class TestCreate:
 
         assert raised.value.problem.slug == "address-not-allowed"
 
+    def test_names_the_address_that_it_refuses(self) -> None:
+        with pytest.raises(Refused) as raised:
+            create(None, a_command(), forbidden="127.0.0.1 is neither", now=NOON)
+
+        (fault,) = raised.value.problem.errors or ()
+        assert (fault.path, fault.message) == ("url", "127.0.0.1 is neither")
+
+    @pytest.mark.parametrize(
+        ("signature", "secret"),
+        [("v1", "whsec_short"), ("v1", PRIVATE_KEY), ("v1a", SECRET), ("v1a", "whsk_short")],
+    )
+    def test_refuses_a_secret_of_which_no_such_signature_can_be_made(
+        self, signature: str, secret: str
+    ) -> None:
+        command = a_command(signature=signature).model_copy(update={"secret": secret})
+
+        with pytest.raises(Refused) as raised:
+            create(None, command, forbidden=None, now=NOON)
+
+        assert raised.value.problem.slug == "validation-failed"
+        assert [fault.path for fault in raised.value.problem.errors or ()] == ["secret"]
+
+    def test_shows_the_public_key_and_never_the_private_one(self) -> None:
+        command = a_command(signature="v1a").model_copy(update={"secret": PRIVATE_KEY})
+
+        endpoint = create(None, command, forbidden=None, now=NOON)
+        shown = json.loads(answer(endpoint, secret=PRIVATE_KEY))
+
+        assert endpoint.public_key is not None
+        assert shown["publicKey"] == endpoint.public_key
+        assert "secret" not in shown
+
+    def test_shows_an_endpoint_in_the_words_of_the_api(self) -> None:
+        disabled, _ = give_up(an_endpoint(), reason="it is gone", now=NOON)
+
+        shown = json.loads(answer(disabled))
+
+        told = {name: shown[name] for name in ("id", "created", "modified", "disabledReason")}
+        noon = "2026-03-01T12:00:00Z"
+        assert told == {
+            "id": "e",
+            "created": noon,
+            "modified": noon,
+            "disabledReason": "it is gone",
+        }
+        assert {"eventTypes", "retrySchedule", "isEnabled"} <= shown.keys()
+        assert None not in shown.values()
+
     def test_ignores_an_endpoint_that_is_there(self) -> None:
         with pytest.raises(Ignore):
             create(an_endpoint(), a_command(), forbidden=None, now=NOON)
@@ -190,9 +240,11 @@ class TestCreate:
 
 class TestGivingUp:
     def test_tells_why(self) -> None:
-        disabled, news = give_up(an_endpoint(), reason="it is gone", now=NOON)
+        later = NOON.replace(hour=13)
 
-        assert disabled.disabled_reason == "it is gone"
+        disabled, news = give_up(an_endpoint(), reason="it is gone", now=later)
+
+        assert (disabled.disabled_reason, disabled.modified) == ("it is gone", later)
         assert news == [EndpointDisabled(endpoint_id="e", reason="it is gone")]
 
 

@@ -55,6 +55,8 @@ class TestATest:
 
         assert (found.lane, found.target) == ("t", "e/test")
         assert found.delivery.occurred is None
+        assert found.delivery.previous_sequence == 0
+        assert json.loads(found.delivery.event or b"") == json.loads(found.body or b"")["data"]
 
     def test_is_for_those_who_may_manage_the_endpoint(self) -> None:
         with pytest.raises(Refused) as nobody:
