@@ -114,7 +114,7 @@ async def test_the_books_close_wherever_orders_go(shop: World, seed: int) -> Non
     await shop.quiet()
 
     # 400 is what cannot be cancelled any more.
-    assert {one.status for one in answers} <= {200, 201, 400}
+    assert {200, 201} <= {one.status for one in answers} <= {200, 201, 400}
     books = await shop.shop("POST", "/api/Reconcile")
     assert books.json["differences"] == []
     for walk in walks:
@@ -123,4 +123,5 @@ async def test_the_books_close_wherever_orders_go(shop: World, seed: int) -> Non
         assert shop.provider.held(walk.id) == held
         events = await shop.shop("GET", walk.path("/Events"))
         sequences = [one["sequence"] for one in (events.json.get("items") or ())]
-        assert sequences == list(range(1, len(sequences) + 1))
+        version = found.json["version"] if found.status == 200 else 0
+        assert sequences == list(range(1, version + 1))

@@ -41,16 +41,29 @@ class TestParking:
         parking.park(a_work("a", 7), due=6.0)
         parking.put_back(taken, due=8.0)
 
+        assert parking.next_due() == 8.0
         assert offsets(parking, ("t", "a")) == [1, 2, 7]
+
+    def test_says_whose_time_has_come(self) -> None:
+        parking = Parking()
+        nothing = parking.next_due()
+        for key, due in (("a", 5.0), ("b", 3.0), ("c", 9.0)):
+            parking.park(a_work(key, 1), due=due)
+
+        assert (nothing, parking.next_due()) == (None, 3.0)
+        assert parking.due(2.9) == []
+        assert sorted(parking.due(5.0)) == [("t", "a"), ("t", "b")]
 
     def test_forgets_what_somebody_else_will_read_again(self) -> None:
         parking = Parking()
         parking.park(a_work("a", 1, partition=0), due=5.0)
         parking.park(a_work("b", 1, partition=1), due=5.0)
+        parking.queue([a_work("b", 2, partition=0), a_work("b", 3, partition=1)])
 
         parking.leave({TopicPartition("t", 0)})
 
-        assert (("t", "a") in parking, ("t", "b") in parking, len(parking)) == (False, True, 1)
+        assert (("t", "a") in parking, ("t", "b") in parking, len(parking)) == (False, True, 2)
+        assert offsets(parking, ("t", "b")) == [1, 3]
 
     @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 99)), min_size=1))
     def test_holds_back_every_offset_that_waits(self, waiting: list[tuple[int, int]]) -> None:
@@ -61,5 +74,16 @@ class TestParking:
 
         parking.hold_back(positions)
 
-        assert all(positions["t", partition] <= offset for partition, offset in waiting)
-        assert positions["t", 3] == 100
+        assert positions == {
+            ("t", partition): min([100, *(offset for of, offset in waiting if of == partition)])
+            for partition in range(4)
+        }
+
+    def test_names_no_offset_of_a_partition_of_which_nothing_was_handled(self) -> None:
+        parking = Parking()
+        parking.park(a_work("a", 1, partition=1), due=0.0)
+        positions = {TopicPartition("t", 0): 100}
+
+        parking.hold_back(positions)
+
+        assert positions == {TopicPartition("t", 0): 100}
