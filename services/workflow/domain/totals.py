@@ -184,13 +184,17 @@ def _copies(
             continue
         units, kept = open_units(master)
         before = dealt.get(key)
-        if before is None and (part.quantity is None or not ZERO <= part.quantity < units):
+        if before is None and not _is_part(part.quantity, units):
             copies.append(master)
             dealt[key] = units, kept
         else:
             copy, dealt[key] = _piece(master, part, before or (ZERO, ZERO), step)
             copies.append(copy)
     return copies
+
+
+def _is_part(quantity: Decimal | None, units: Decimal) -> bool:
+    return quantity is not None and (ZERO <= quantity < units or units < quantity <= ZERO)
 
 
 def _piece(
@@ -200,15 +204,21 @@ def _piece(
 
     Each amount is the difference of what is due up to this piece and up to the one before, so
     the pieces add up to the line once all of it is dealt. Cancelled units are where the piece
-    says, and in the last pieces as far as it does not.
+    says, and in the last pieces as far as it does not. Goods that a till takes back are counted
+    below zero, and dealt alike.
     """
     whole, whole_open = open_units(master)
     units_before, open_before = before
-    units_left = max(whole - units_before, ZERO)
-    open_left = whole_open - open_before
-    units = units_left if part.quantity is None else max(min(part.quantity, units_left), ZERO)
-    least = max(open_left - (units_left - units), ZERO)
-    kept = min(max(units - (part.canceled_quantity or ZERO), least), units, open_left)
+    sign = _ONE.copy_sign(whole)
+    units_left = max(sign * (whole - units_before), ZERO)
+    open_left = sign * (whole_open - open_before)
+    wanted = units_left if part.quantity is None else sign * part.quantity
+    most = max(min(wanted, units_left), ZERO)
+    least = max(open_left - (units_left - most), ZERO)
+    not_cancelled = most - sign * (part.canceled_quantity or ZERO)
+    most_open = min(max(not_cancelled, least), most, open_left)
+    delivered = min(sign * (part.delivered_quantity or ZERO), most_open)
+    units, kept = sign * most or ZERO, sign * most_open or ZERO  # never -0
     units_after, open_after = units_before + units, open_before + kept
 
     def of_units(amount: Decimal | None) -> Decimal:
@@ -222,7 +232,7 @@ def _piece(
     changes: dict[str, object] = {
         "quantity": units,
         "canceled_quantity": units - kept,
-        "delivered_quantity": min(part.delivered_quantity or ZERO, kept),
+        "delivered_quantity": sign * delivered or ZERO,
         "return_quantity": part.return_quantity,
         "replaced_quantity": part.replaced_quantity,
         "ready_for_pickup_quantity": part.ready_for_pickup_quantity,

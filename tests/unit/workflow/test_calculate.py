@@ -750,6 +750,32 @@ class TestShipment:
             assert parts[0] > 0, name
         assert sum(piece.discounted or 0 for piece in pieces) == whole.discounted
 
+    def test_hold_what_they_say_of_goods_that_a_till_takes_back(self) -> None:
+        order = an_order(
+            {"placedPrice": 10, "quantity": -3, "canceledQuantity": -1, "deliveredQuantity": -2},
+            shipments=[
+                {
+                    "shipmentId": "1",
+                    "lineItems": [{"lineItemId": "1", "quantity": -1, "deliveredQuantity": -1}],
+                },
+                {
+                    "shipmentId": "2",
+                    "lineItems": [{"lineItemId": "1", "quantity": -2, "deliveredQuantity": -1}],
+                },
+                {"shipmentId": "3", "lineItems": [{"lineItemId": "1", "quantity": -9}]},
+            ],
+        )
+
+        done = calculate(order, PRICING)
+
+        assert [part.sub_total for part in shipments_of(done)] == [-10, -10, 0]
+        pieces = [line for part in shipments_of(done) for line in part.line_items or ()]
+        assert [piece.quantity for piece in pieces] == [-1, -2, 0]
+        assert [piece.canceled_quantity for piece in pieces] == [0, -1, 0]
+        assert [piece.delivered_quantity for piece in pieces] == [-1, -1, 0]
+        assert not any(str(piece.quantity).startswith("-0") for piece in pieces)
+        assert calculate(done, PRICING) == done
+
     def test_holds_no_more_than_the_line_has(self) -> None:
         twice = {"lineItemId": "1", "quantity": 5}
         order = an_order(

@@ -26,6 +26,7 @@ from contracts.settings import DEFAULT, Configuration
 from services.chassis.outcomes import Refused
 from services.workflow.domain.calculate import calculate
 from services.workflow.domain.cancel_line import cancel_line, cancel_lines
+from services.workflow.domain.cancel_order import more_cancelled
 from services.workflow.domain.cancel_units import cancel_units, cancellable
 from services.workflow.domain.change import pricing
 from services.workflow.domain.events import conclude
@@ -69,10 +70,17 @@ def in_pieces(*pieces: OrderLine, **members: object) -> Order:
 
 
 def cancelling(
-    document: OrderDocument | None, *ids: str, configuration: Configuration = DEFAULT
+    document: OrderDocument | None,
+    *ids: str,
+    configuration: Configuration = DEFAULT,
+    by_mail: bool = False,
 ) -> Progress:
     command = CancelOrderLines(
-        order_id="ORD-2024-000001", line_item_ids=ids, user="shop", origin="POST …"
+        order_id="ORD-2024-000001",
+        line_item_ids=ids,
+        send_notifications=by_mail,
+        user="shop",
+        origin="POST …",
     )
     return cancel_lines(document, command, CAUSE, now=NOW, configuration=configuration)
 
@@ -153,6 +161,24 @@ class TestCancellingALine:
         assert mail.template == "cancelledlines"
         assert [(int(one.quantity), int(one.total)) for one in mail.lines] == [(3, 30)]
 
+    @pytest.mark.parametrize(
+        ("names", "told"),
+        [
+            ({"display_name": "Shoe", "code": "S"}, "Shoe"),
+            ({"display_name": None, "code": "S"}, "S"),
+            ({"display_name": None, "code": None}, "1"),
+        ],
+    )
+    def test_names_to_the_customer_what_is_cancelled(
+        self, names: dict[str, str | None], told: str
+    ) -> None:
+        document = stored(a_line().model_copy(update=names))
+
+        progress = cancelling_one(document, by_mail=True)
+
+        (mail,) = (one for one in progress.messages if isinstance(one, SendNotification))
+        assert [one.name for one in mail.lines] == [told]
+
     def test_says_on_the_order_that_nobody_was_told_where_that_is_switched_off(self) -> None:
         document = stored(a_line(), is_notifications_disabled=True)
 
@@ -182,6 +208,11 @@ class TestCancellingLines:
         progress = cancelling(stored(a_line(delivered_quantity=2)), "1")
 
         assert (progress.is_unchanged, progress.shape) == (True, "number 0")
+
+    def test_of_which_none_can_be_cancelled_writes_to_nobody(self) -> None:
+        progress = cancelling(stored(a_line(delivered_quantity=2)), "1", by_mail=True)
+
+        assert progress.messages == []
 
     def test_enters_the_cancelled_status_with_the_last_line(self) -> None:
         document = stored(a_line(), a_line(line_item_id="2"))
@@ -253,36 +284,59 @@ class TestCancellingUnits:
 
     @given(
         st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=4),
-        st.integers(0, 25),
+        st.integers(-1, 25),
         st.sampled_from([None, "1", "2", "9"]),
+        st.sampled_from([1, -1]),
     )
     def test_never_cancels_more_than_is_left_anywhere(
-        self, shape: list[tuple[int, int]], wanted: int, shipment_id: str | None
+        self, shape: list[tuple[int, int]], wanted: int, shipment_id: str | None, sign: int
     ) -> None:
+        """Of goods sold as of goods that a till takes back, whose quantities are below zero."""
         pieces = [
-            a_line(quantity=delivered + left, delivered_quantity=delivered)
+            a_line(quantity=sign * (delivered + left), delivered_quantity=sign * delivered)
             for delivered, left in shape
         ]
-        order = in_pieces(*pieces, delivered_quantity=sum(one for one, _ in shape))
+        order = in_pieces(*pieces, delivered_quantity=sign * sum(one for one, _ in shape))
         line = lines_of(order)["1"]
-        left = cancellable(line)
+        left = sum(one for _, one in shape)
+        units = {"1": Decimal(sign * wanted)}
 
         try:
-            after = priced(
-                cancel_units(order, {"1": Decimal(wanted)}, now=NOW, shipment_id=shipment_id)
-            )
+            after = priced(cancel_units(order, units, now=NOW, shipment_id=shipment_id))
         except Refused:
             assert not 0 < wanted <= left
             return
 
-        assert 0 < wanted <= left
-        assert lines_of(after)["1"].canceled_quantity == wanted
+        assert 0 < wanted <= left == sign * cancellable(line)
+        assert lines_of(after)["1"].canceled_quantity == sign * wanted
         parts = pieces_of(after)
-        assert sum(one.canceled_quantity or 0 for one in parts) == wanted
-        for one, (delivered, _) in zip(parts, shape, strict=True):
-            taken = (one.canceled_quantity or 0) + (one.delivered_quantity or 0)
-            assert taken <= (one.quantity or 0)
-            assert (one.delivered_quantity or 0) == delivered
+        assert sum(one.canceled_quantity or 0 for one in parts) == sign * wanted
+        for one, (delivered, free) in zip(parts, shape, strict=True):
+            assert 0 <= sign * (one.canceled_quantity or 0) <= free
+            assert sign * (one.delivered_quantity or 0) == delivered
+
+
+class TestMoreCancelled:
+    @pytest.mark.parametrize(
+        ("before", "after", "is_more"),
+        [
+            (None, None, False),
+            (None, 1, True),
+            (1, 1, False),
+            (1, 2, True),
+            (2, 1, False),
+            (1, None, False),
+            (-1, -2, True),
+            (-2, -1, False),
+        ],
+    )
+    def test_says_whether_a_change_cancels_units(
+        self, before: int | None, after: int | None, *, is_more: bool
+    ) -> None:
+        old, new = (a_line(canceled_quantity=units) for units in (before, after))
+
+        assert more_cancelled(old, new) is is_more
+        assert more_cancelled(None, new) is bool(after)
 
 
 class TestAReportFromAside:

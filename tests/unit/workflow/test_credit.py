@@ -113,6 +113,30 @@ def test_taking_a_cancellation_back_takes_its_credit_back() -> None:
     assert credits_of(cancelled(paid, 0)) == [None, None]
 
 
+def test_goods_that_a_till_took_back_are_credited_the_other_way() -> None:
+    order = sold(a_payment("Sale", 200), quantity=-3)
+
+    once, twice = cancelled(order, -1), cancelled(cancelled(order, -1), -2)
+
+    assert [credits_of(one) for one in (once, twice)] == [[100, -100], [100, -200]]
+    assert credits_of(cancelled(twice, -1)) == [100, -100]
+    assert credits_of(cancelled(twice, 0)) == [None, None]
+
+
+def test_units_that_were_cancelled_before_anybody_noted_what_they_cost_keep_no_price() -> None:
+    order = sold(canceledQuantity=1)
+
+    assert credits_of(recalculate(order, with_line(order, quantity=4), PRICING)) == [None, None]
+
+
+def test_a_line_that_had_no_units_at_all_cost_nothing_a_unit() -> None:
+    order = sold(a_payment("Sale", 800), quantity=0)
+
+    after = recalculate(order, with_line(order, quantity=2, canceledQuantity=1), PRICING)
+
+    assert credits_of(after) == [None, None]
+
+
 def test_what_a_client_says_of_it_counts_for_nothing() -> None:
     made_up = {"creditedAmount": 7, "originalExtendedPricePerUnit": 8}
     order = sold(a_payment("Sale", 800), **made_up)
