@@ -17,6 +17,7 @@ from contracts.messages.orders import (
     OrderCancelled,
     OrderLineCancelled,
     OrderStatusChanged,
+    RunTimedOut,
     StepFinished,
     StepStatus,
 )
@@ -30,7 +31,7 @@ from services.workflow.domain.cancel_order import more_cancelled
 from services.workflow.domain.cancel_units import cancel_units, cancellable
 from services.workflow.domain.change import pricing
 from services.workflow.domain.events import conclude
-from services.workflow.domain.finish_step import RunOver, finish_step
+from services.workflow.domain.finish_step import RunOver, finish_step, run_timed_out
 from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
@@ -339,16 +340,61 @@ class TestMoreCancelled:
         assert more_cancelled(None, new) is bool(after)
 
 
+def a_report(document: OrderDocument, status: StepStatus) -> StepFinished:
+    return StepFinished(
+        order_id=document.id,
+        run_id=f"{CAUSE.id}/after-saving",
+        step=1,
+        status=status,
+        reason="no mail server configured",
+    )
+
+
 class TestAReportFromAside:
+    @pytest.mark.parametrize(
+        ("status", "is_failure"), [(StepStatus.ERROR, True), (StepStatus.WARNING, False)]
+    )
+    def test_waits_with_its_news_for_the_end_of_another_run(
+        self, status: StepStatus, *, is_failure: bool
+    ) -> None:
+        document = stored(a_line(reserved_inventory_quantity=2))
+        running = cancelling(document, "1", configuration=ALL_OR_NOTHING).document
+        report = a_report(running, status)
+
+        progress = finish_step(running, report, now=NOW, configuration=ALL_OR_NOTHING)
+
+        assert progress.ended is None
+        assert running.run is not None
+        marred = running.run.model_copy(update={"is_marred": is_failure})
+        assert progress.document.run == marred
+        assert progress.document.order.errors is not None
+
+    def test_that_is_a_failure_is_told_of_the_status_in_which_the_order_is(self) -> None:
+        document = stored(a_line())
+        report = a_report(document, StepStatus.ERROR)
+
+        run = finish_step(document, report, now=NOW, configuration=DEFAULT).ended
+
+        assert run is not None
+        assert (run.status, run.status_before, run.is_marred) == ("New", "New", True)
+        assert (run.user, run.origin) == ("workflow", "workflow")
+
+    def test_of_a_success_that_changes_nothing_is_no_news(self) -> None:
+        document = stored(a_line())
+        report = a_report(document, StepStatus.SUCCESS)
+
+        with pytest.raises(RunOver):
+            finish_step(document, report, now=NOW, configuration=DEFAULT)
+
+    def test_of_an_order_that_is_gone_is_no_news(self) -> None:
+        report = a_report(stored(a_line()), StepStatus.ERROR)
+
+        with pytest.raises(RunOver):
+            finish_step(None, report, now=NOW, configuration=DEFAULT)
+
     def test_that_is_a_warning_becomes_one_on_the_order(self) -> None:
         document = stored(a_line())
-        report = StepFinished(
-            order_id=document.id,
-            run_id=f"{CAUSE.id}/after-saving",
-            step=1,
-            status=StepStatus.WARNING,
-            reason="no mail server configured",
-        )
+        report = a_report(document, StepStatus.WARNING)
 
         progress = finish_step(document, report, now=NOW, configuration=DEFAULT)
 
@@ -359,3 +405,16 @@ class TestAReportFromAside:
         assert not progress.ended.is_marred
         with pytest.raises(RunOver):
             finish_step(progress.document, report, now=NOW, configuration=DEFAULT)
+
+
+class TestADeadline:
+    @pytest.mark.parametrize("other", [True, False])
+    def test_ends_its_own_run_alone(self, *, other: bool) -> None:
+        document = stored(a_line(reserved_inventory_quantity=2))
+        running = cancelling(document, "1", configuration=ALL_OR_NOTHING).document
+        timeout = RunTimedOut(order_id=running.id, run_id="another", step=1)
+
+        with pytest.raises(RunOver):
+            run_timed_out(
+                running if other else None, timeout, now=NOW, configuration=ALL_OR_NOTHING
+            )
