@@ -462,6 +462,19 @@ class TestSettle:
 
         assert [one.id for one in settled.changed] == [second.id]
 
+    def test_takes_back_nothing_that_becomes_known_while_the_step_still_waits(self) -> None:
+        first, second = begun("authorize", asked(connector_id="psp"), asked(connector_id="psp"))
+        lost = first.model_copy(update={"state": "unknown", "attempts": 4, "reason": "?"})
+        moved = Succeeded(Decimal(100), "T", "T")
+
+        early = settle([lost, second], lost.id, moved, cause=LATER, now=NOW)
+        late = settle([*early.changed, second], second.id, moved, cause=LATER, now=NOW)
+
+        assert (early.undo, early.answers) == ((), ())
+        (answer_,) = late.answers
+        assert (answer_.status, len(answer_.payments)) == (StepStatus.SUCCESS, 2)
+        assert late.undo == ()
+
     def test_keeps_the_transaction_that_it_knows_when_the_provider_names_none(self) -> None:
         (pending,) = begun("capture", asked(connector_id="psp", transaction_id="T"))
 
