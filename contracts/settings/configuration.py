@@ -1,6 +1,7 @@
 """All settings together, arranged so that looking one up costs nothing."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Final
@@ -56,6 +57,7 @@ TRY_RESERVE: Final = "TryReserveOrderLines"
 """The name of the one that reserves for orders that wait for stock (decided 6.1)."""
 DELETE_OLD: Final = "DeleteOldOrders"
 """The name of the one that deletes orders older than DeleteOrdersThreshold (domain 2.13)."""
+_LONGEST_PACE: Final = 366 * 24 * 60 * 60
 _VALIDATES: Final = "IWebhookOrderValidator"
 
 
@@ -140,6 +142,16 @@ class Configuration(Setting):
     def scheduled_task(self, name: str) -> ScheduledTask | None:
         """Return the scheduled task of this name."""
         return find(self._scheduled_tasks, name)
+
+    def pace(self, task: str, *, usual: int) -> timedelta | None:
+        """Return how long after a scheduled task has run it runs again; None while it is off.
+
+        :param usual: the seconds, where the task has no interval of its own
+        """
+        found = self.scheduled_task(task)
+        if found is None or not found.active:
+            return None
+        return timedelta(seconds=min(found.interval_seconds or usual, _LONGEST_PACE))
 
     def default_tax_rate(self, market_id: str | None) -> Decimal:
         """Return the market's tax in percent; 0 for a market that is not configured."""

@@ -96,7 +96,7 @@ class Rewrite:
     rewritten: Callable[[Any], Any]  # Any: a document of this kind
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Staged:
     """What one message wants written and sent, besides the documents that it changes.
 
@@ -117,8 +117,8 @@ class Staged:
 
 
 @dataclass
-class Batch:
-    """Everything one transaction will write, and what leaves after it."""
+class Batch(Staged):
+    """Everything one transaction will write, and what leaves after it: what its messages staged."""
 
     now: datetime
     configuration: Configuration
@@ -126,19 +126,8 @@ class Batch:
     current: dict[Key, Document | None] = field(default_factory=dict)
     causes: dict[Key, Envelope] = field(default_factory=dict)
     id: UUID = field(default_factory=new_id)
-    patches: list[tuple[str, UpdateOne]] = field(default_factory=list)
-    removals: list[Removal] = field(default_factory=list)
-    rewrites: list[Rewrite] = field(default_factory=list)
-    outgoing: list[Envelope] = field(default_factory=list)
-    replies: list[Envelope] = field(default_factory=list)
-    short_replies: list[Envelope] = field(default_factory=list)
-    timers: list[tuple[datetime, Envelope]] = field(default_factory=list)
-    cancelled: list[UUID] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    woken: list[str] = field(default_factory=list)
     leases: list[tuple[Call, Lease]] = field(default_factory=list)
     marks: list[Bson] = field(default_factory=list)
-    settled: list[tuple[UUID, Outcome]] = field(default_factory=list)
     finished_calls: list[FinishedCalls] = field(default_factory=list)
     dead_letters: list[Bson] = field(default_factory=list)
     everything: dict[type[Document], Sequence[Document]] = field(default_factory=dict)

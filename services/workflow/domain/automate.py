@@ -20,7 +20,6 @@ from services.workflow.domain.steps import open_quantity, shipped_lines
 from services.workflow.domain.update_status import allowed, update_status
 
 BACK_IN_STOCK: Final = "BackInStock"
-_LONGEST_PACE: Final = 366 * 24 * 60 * 60
 _ZERO: Final = Decimal(0)
 _NO_FORM: Final = OrderForm()
 _SHIPPED: Final = "shipped"
@@ -89,11 +88,10 @@ def acting(configuration: Configuration) -> tuple[OrderAutomation, ...]:
 
 def pace(configuration: Configuration) -> timedelta | None:
     """Return how long after a run the next one begins; None while there is nothing to do."""
-    task = configuration.scheduled_task(ORDER_AUTOMATION)
-    if task is None or not task.active or not acting(configuration):
+    if not acting(configuration):
         return None
     usual = configuration.order_settings.automation_interval_seconds
-    return timedelta(seconds=min(task.interval_seconds or usual, _LONGEST_PACE))
+    return configuration.pace(ORDER_AUTOMATION, usual=usual)
 
 
 def candidates(automation: OrderAutomation) -> OrderFilter:

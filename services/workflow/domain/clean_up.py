@@ -10,7 +10,6 @@ from contracts.settings import DELETE_OLD, Configuration
 
 _EVERY: Final = 60 * 60
 """Seconds from run to run, unless the scheduled task says otherwise."""
-_LONGEST_PACE: Final = 366 * 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +23,9 @@ class Old:
 
 def pace(configuration: Configuration) -> timedelta | None:
     """Return how long after a run the next one begins; None while all orders are kept."""
-    task = configuration.scheduled_task(DELETE_OLD)
-    kept = configuration.order_settings.orders_kept_days()
-    if task is None or not task.active or kept is None:
+    if configuration.order_settings.orders_kept_days() is None:
         return None
-    return timedelta(seconds=min(task.interval_seconds or _EVERY, _LONGEST_PACE))
+    return configuration.pace(DELETE_OLD, usual=_EVERY)
 
 
 def kept_since(now: datetime, configuration: Configuration) -> datetime | None:

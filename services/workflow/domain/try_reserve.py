@@ -23,7 +23,6 @@ from services.workflow.domain.steps import open_quantity, shipped_lines
 
 _EVERY: Final = 60
 """Seconds from run to run, unless the scheduled task says otherwise."""
-_LONGEST_PACE: Final = 366 * 24 * 60 * 60
 _ZERO: Final = Decimal(0)
 
 
@@ -50,10 +49,7 @@ class Wanted:
 
 def pace(configuration: Configuration) -> timedelta | None:
     """Return how long after a run the next one begins; None while the task is off."""
-    task = configuration.scheduled_task(TRY_RESERVE)
-    if task is None or not task.active:
-        return None
-    return timedelta(seconds=min(task.interval_seconds or _EVERY, _LONGEST_PACE))
+    return configuration.pace(TRY_RESERVE, usual=_EVERY)
 
 
 # -- who waits -------------------------------------------------------------------------------------
