@@ -176,6 +176,21 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "The order is busy",
         "A workflow run or another change holds the order; repeat the request shortly.",
     ),
+    "no-run-in-hand": (
+        409,
+        "No run of the order waits",
+        "There is nothing to cancel; GET /api/Orders/{id}/Explain tells where the order is.",
+    ),
+    "run-cancelled": (
+        409,
+        "The change was cancelled while it waited",
+        "Nothing was stored; send the change again if it is still wanted.",
+    ),
+    "quick-process-not-configured": (
+        409,
+        "There is no status for the quick process",
+        "Set defaultQuickProcessOrderStatus in Settings/OrderSettings.",
+    ),
     "version-conflict": (
         409,
         "The order changed meanwhile",

@@ -13,6 +13,7 @@ from contracts.messages.orders import (
     AutomateOrder,
     CancelOrderLine,
     CancelOrderLines,
+    CancelRun,
     ChangeCommand,
     DeleteOrder,
     EraseOrder,
@@ -143,6 +144,7 @@ TABLE: Mapping[type[Message], Route[Any]] = {
     ImportOrders: Route(ImportOrders, handlers.import_orders, _all_orders),
     StepFinished: Route(StepFinished, handlers.step_finished, _order),
     RunTimedOut: Route(RunTimedOut, handlers.time_run_out, _order),
+    CancelRun: Route(CancelRun, handlers.cancel_run, _order),
     DeleteOrder: Route(DeleteOrder, changing(delete_order), _order),
     # What clients change of an order that is there: after the order validator, if there is one.
     **{kind: Route(kind, validating(rule), _order) for kind, rule in CHANGES.items()},

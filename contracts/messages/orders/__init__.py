@@ -44,6 +44,7 @@ from contracts.messages.orders.message import (
 from contracts.messages.orders.runs import (
     Allotment,
     AutomateOrder,
+    CancelRun,
     ImportOrders,
     Numbering,
     OrderValidated,
@@ -73,6 +74,7 @@ __all__ = [
     "AutomateOrder",
     "CancelOrderLine",
     "CancelOrderLines",
+    "CancelRun",
     "Change",
     "ChangeCommand",
     "DeleteOrder",

@@ -1,4 +1,4 @@
-"""Commands that begin a run of an order's workflow, and what runs hear of their steps."""
+"""Commands that begin a run of an order's workflow or end it, and what runs hear of their steps."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -183,6 +183,12 @@ class StepFinished(OrderMessage):
     payments: tuple[Payment, ...] = ()
     reserved: dict[str, Decimal] = Field(default_factory=dict)
     costs: dict[str, Decimal] = Field(default_factory=dict)
+
+
+class CancelRun(ChangeCommand):
+    """End the run that waits, as if its deadline had passed (decided 5.8)."""
+
+    type: ClassVar[str] = "orders.cancel_run"
 
 
 class OrderValidated(OrderMessage):

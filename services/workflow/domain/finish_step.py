@@ -7,7 +7,7 @@ from contracts.settings import Configuration
 from services.chassis.outcomes import Ignore
 from services.workflow.domain.change import absorb, noted, pricing
 from services.workflow.domain.order import OrderDocument, Run, is_after_saving, step_key
-from services.workflow.domain.run import Progress, go_on, time_out
+from services.workflow.domain.run import DEADLINE, Progress, give_up, go_on
 from services.workflow.domain.shortage import reported
 
 
@@ -89,4 +89,5 @@ def run_timed_out(
     """
     if document is None or document.run is None or document.run.id != timeout.run_id:
         raise RunOver
-    return time_out(document, document.run, now=now, configuration=configuration)
+    reason = f"no answer within {int(DEADLINE.total_seconds())} seconds"
+    return give_up(document, document.run, reason, now=now, configuration=configuration)

@@ -174,7 +174,7 @@ class OrderDocument(Document):
     version: int = 0
     run: Run | None = None
     given_up: tuple[str, ...] = ()
-    """Steps that timed out with nothing to take them back: what they report late still counts."""
+    """Steps given up with nothing to take them back: what they report late still counts."""
     shortage: Shortage | None = None
     history: History | None = None
     secret_key_hash: bytes | None = None

@@ -1,8 +1,8 @@
 """The run: how an order goes through the steps of a status (design 4, domain 5.1).
 
 `start` begins a run and takes it as far as it goes, `go_on` continues it when a step has finished,
-`time_out` ends it when nobody answered. Each returns the order's next state and what is to be
-sent; when the run has ended, `events.conclude` says what the world is told.
+`give_up` ends it before that. Each returns the order's next state and what is to be sent; when the
+run has ended, `events.conclude` says what the world is told.
 """
 
 from collections.abc import Sequence
@@ -122,15 +122,17 @@ def _reported(document: OrderDocument, run: Run, configuration: Configuration) -
     return order
 
 
-def time_out(
-    document: OrderDocument, run: Run, *, now: datetime, configuration: Configuration
+def give_up(
+    document: OrderDocument,
+    run: Run,
+    reason: str,
+    *,
+    now: datetime,
+    configuration: Configuration,
 ) -> Progress:
-    """End a run whose deadline passed: the step that did not answer is an Error."""
+    """End a run that waits: the step that has not answered is an Error for this reason."""
     step = WorkflowStep(name=run.waiting_for or "?")
-    seconds = int(DEADLINE.total_seconds())
-    run = _with_result(
-        run, step, StepStatus.ERROR, f"no answer within {seconds} seconds", stop=True
-    )
+    run = _with_result(run, step, StepStatus.ERROR, reason, stop=True)
     order = _reported(document, run, configuration)
     known = document.model_copy(update={"order": order})
     run = _telling(run, step, _ended(StepStatus.ERROR, now - run.since), configuration)

@@ -1,5 +1,6 @@
 """One function per message: load, decide, save, send."""
 
+from services.workflow.handlers.cancel_run import cancel_run
 from services.workflow.handlers.change import changing, validating
 from services.workflow.handlers.erase import erase_order
 from services.workflow.handlers.log import write_log
@@ -21,6 +22,7 @@ from services.workflow.handlers.validate import order_validated, record_answer
 
 __all__ = [
     "automate_order",
+    "cancel_run",
     "changing",
     "erase_order",
     "import_orders",

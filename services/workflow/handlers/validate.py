@@ -135,6 +135,13 @@ def _is_as_it_was(existing: OrderDocument, run: Run) -> bool:
     return run.before is None or decompressed(run.before) == order_bytes(existing.order)
 
 
+def withdraw(why: Problem, existing: OrderDocument, run: Run, uow: UnitOfWork) -> None:
+    """Let the order go before the validator has answered; what it says then changes nothing."""
+    if run.timer is not None:
+        uow.cancel(run.timer)
+    _refuse(why, existing, run, uow)
+
+
 def _refuse(why: Problem, existing: OrderDocument, run: Run, uow: UnitOfWork) -> None:
     """Let the order go as it is, and tell the client."""
     document = existing.model_copy(update={"run": None})

@@ -1,5 +1,6 @@
 """Changes that wait for the order validator: what is asked, and what its answer makes of them."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from contracts.messages.orders import (
     AddOrderLines,
     AddPayments,
     CancelOrderLines,
+    CancelRun,
     ChangeCommand,
     OrderUpdated,
     OrderValidated,
@@ -35,6 +37,7 @@ from contracts.problems import problem
 from contracts.settings import DEFAULT, Configuration, Connector
 from services.chassis.batch import Batch
 from services.chassis.calls import Attempt
+from services.chassis.inbox import Outcome
 from services.chassis.outcomes import Refused
 from services.chassis.unit_of_work import UnitOfWork
 from services.workflow.domain.changing import Rule
@@ -358,6 +361,28 @@ class TestAChangeThatWaits:
         assert told(batch) == [OrderUpdated.type]
         ((_, outcome),) = batch.settled
         assert (outcome.status, outcome.problem) == (409, "version-conflict")
+
+    def test_leaves_the_order_as_it_was_where_it_is_cancelled(self) -> None:
+        document = stored()
+        asked = handled(COMMANDS["a patch"], document)
+        answer = parse(Order, asked.calls[0].payload).value
+        late = OrderValidated(order_id=answer.id, run_id=str(UUID(int=7)), order=answer)
+
+        batch = handled(CancelRun(**_WHO), kept_by(asked), number=8, correlation=8)
+
+        order = kept_by(batch)
+        assert (order.run, order.version, order.order) == (None, 3, document.order)
+        assert told(batch) == []
+        assert batch.cancelled == [asked.timers[0][1].id]
+        assert batch.settled == [(UUID(int=7), Outcome(409, "run-cancelled", document.id))]
+        said = {reply.key: json.loads(reply.data) for reply in batch.replies}
+        waited, freed = said[str(UUID(int=7))], said[str(UUID(int=8))]
+        assert waited["problem"]["type"].endswith("run-cancelled")
+        assert "cancelled by shop" in waited["problem"]["detail"]
+        assert (freed["statusCode"], freed["version"]) == (200, 3)
+        assert freed["body"] == json.loads(order_bytes(document.order))
+        with pytest.raises(RunOver):
+            handled(late, order, number=9)
 
     def test_hears_that_an_answer_was_too_large_to_be_told(self) -> None:
         order = an_order(tags=["x" * 30_000] * 250, related_orders=["x" * 30_000] * 150)

@@ -418,6 +418,25 @@ OPEN_POINTS: Final = (
         "`GET Orders/{id}/Events`: events have a sequence without a gap; with `log=true` the "
         "answer has the entries that have none, too: workflow runs, exports, what was ignored.",
     ),
+    OpenPoint(
+        "d 5.7",
+        (*_ORDERS, *_SETTINGS),
+        "What the quick process does",
+        "`POST Orders/{orderId}/QuickProcess` is UpdateStatus with the status that "
+        "`defaultQuickProcessOrderStatus` names. Without that setting it is 409 "
+        "`quick-process-not-configured`; where the order's type has no such status, 400 "
+        "`unknown-status`. No step is run by hand.",
+    ),
+    OpenPoint(
+        "d 5.8",
+        _ORDERS,
+        "What cancelling a run leaves",
+        "`POST Orders/{orderId}/CancelRun` ends a run that waits as a deadline that passes does: "
+        "reservations and holds are given back, other changes stay; a first run leaves the order "
+        "in its initial status. `errors` says who cancelled it. Without a run that waits it is 409 "
+        "`no-run-in-hand`. A read-only order is let go, too. A change that waits for the order "
+        "validator is not made: its client gets 409 `run-cancelled`.",
+    ),
     # The rest.
     OpenPoint(
         "26",
@@ -466,7 +485,7 @@ OPEN_POINTS: Final = (
         "`returnSettings`, `replacementSettings`, `defaultReplacementOrderType`, "
         "`subscriptionSettings`; of gift cards `giftCardSku`, `giftCardCompletedStatus`, "
         "`giftCardValidMonths`, `giftCardTemplate`; of steps that are run by hand "
-        "`availableManualWorkflowSteps`, `defaultQuickProcessOrderStatus`; of customers "
+        "`availableManualWorkflowSteps`; of customers "
         "`shouldOrderStoreIdBeSavedOnCustomer`, `shouldOrderMarketIdBeSavedOnCustomer`, "
         "`shouldOrderExternalIdsBeSavedOnCustomer`, `shouldCustomerExternalIdsBeSavedOnOrder`, "
         "`shouldOrderPropertiesBeSavedOnCustomer`, `shouldCustomerPropertiesBeSavedOnOrder`; of "

@@ -23,6 +23,7 @@ CHANGES: Final = (
     "idempotency-key-reused",
     "order-not-valid",
     "version-conflict",
+    "run-cancelled",
     "validator-unavailable",
 )
 """What may go wrong with any change of an order, for the description."""

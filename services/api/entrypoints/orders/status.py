@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from contracts.fields import Flag
-from contracts.messages.orders import UpdateOrderStatus
+from contracts.messages.orders import CancelRun, UpdateOrderStatus
 from contracts.model import Model
 from contracts.order import Order
 from contracts.problems import FieldProblem
@@ -89,6 +89,42 @@ async def update_status(request: Request, parts: Parts) -> Response:
     return await change(message, request, parts, raw, ignored=parsed.ignored)
 
 
+async def quick_process(request: Request, parts: Parts) -> Response:
+    """Set the status that `defaultQuickProcessOrderStatus` names, and run its workflow (S2).
+
+    It does what UpdateStatus does with that status, and answers as that does.
+    """
+    status = parts.configuration().order_settings.default_quick_process_order_status
+    if not status:
+        raise refusal("quick-process-not-configured")
+    message = UpdateOrderStatus(
+        order_id=request.parameters["orderId"],
+        status=status,
+        user=request.client.id,
+        origin="POST /api/Orders/{orderId}/QuickProcess",
+        if_match=if_match(request),
+    )
+    return await change(message, request, parts, b"")
+
+
+async def cancel_run(request: Request, parts: Parts) -> Response:
+    """Abort the run that waits, and return the order, which is free at once.
+
+    The step in hand ends as an Error that says who cancelled it. What the run did is undone, and
+    what cannot be is kept, as when a deadline passes; the client that began the run gets the answer
+    of an aborted run. What the step reports later changes nothing, unless it has moved money or
+    goods that nobody takes back: that is written into the order. A change that waits for the order
+    validator is not made, and its client gets a 409 `run-cancelled`.
+    """
+    message = CancelRun(
+        order_id=request.parameters["orderId"],
+        user=request.client.id,
+        origin="POST /api/Orders/{orderId}/CancelRun",
+        if_match=if_match(request),
+    )
+    return await change(message, request, parts, b"")
+
+
 _UPDATE_STATUS: Final = "POST /api/Orders/{orderId}/UpdateStatus"
 
 ROUTES: Final = (
@@ -106,6 +142,34 @@ ROUTES: Final = (
             "status-not-available",
             "shipment-not-found",
             "too-many-entries",
+        ),
+    ),
+    Route(
+        method="POST",
+        path="/api/Orders/{orderId}/QuickProcess",
+        handler=quick_process,
+        requires="OrderAdmin",
+        answer=WorkflowExecutionResult,
+        tagged=True,
+        problems=(
+            *CHANGES,
+            "quick-process-not-configured",
+            "unknown-status",
+            "status-not-available",
+        ),
+    ),
+    Route(
+        method="POST",
+        path="/api/Orders/{orderId}/CancelRun",
+        handler=cancel_run,
+        requires="OrderAdmin",
+        answer=Order,
+        tagged=True,
+        problems=(
+            "order-not-found",
+            "no-run-in-hand",
+            "precondition-failed",
+            "idempotency-key-reused",
         ),
     ),
 )
