@@ -243,3 +243,31 @@ class TestAnOrder:
         await world.quiet()
         assert (await world.record(sku))["inventory"] == 8
         assert len(await world.mails(order["customerEmail"], 2)) == 2
+
+    async def test_is_moved_on_by_the_quick_process_as_its_setting_says(self, world: World) -> None:
+        sku = await world.stock(10)
+        quick, usual = [await world.placed(an_order(sku=sku, paid=True)) for _ in range(2)]
+        path = f"/api/Orders/{quick['id']}/QuickProcess"
+        unset = await world.shop("POST", path)
+
+        try:
+            await world.configure("OrderSettings", {"defaultQuickProcessOrderStatus": "Nowhere"})
+            unknown = await world.shop("POST", path)
+            await world.configure("OrderSettings", {"defaultQuickProcessOrderStatus": "Ship"})
+            stale = await world.shop("POST", path, headers={"if-match": '"7"'})
+            moved = await world.shop("POST", path, headers={"if-match": '"1"'})
+        finally:
+            await world.configure("OrderSettings", {})
+
+        entered = await world.entered(usual["id"], "Ship")
+        await world.quiet()
+        assert (unset.status, unset.problem) == (409, "quick-process-not-configured")
+        assert "defaultQuickProcessOrderStatus" in unset.json["detail"]
+        assert (unknown.status, unknown.problem) == (400, "unknown-status")
+        assert (stale.status, stale.problem) == (412, "precondition-failed")
+        assert (moved.status, moved.json["order"]["status"]) == (200, "Ship")
+        results = "orderActionExecutionResults"
+        assert moved.json[results] == entered[results] != []
+        told = (await world.events_up_to(quick["id"], moved.json["order"]["version"]))[1]
+        assert from_json(told.data)["origin"] == "POST /api/Orders/{orderId}/QuickProcess"
+        assert await world.held(quick["id"]) == 0

@@ -55,6 +55,12 @@ async def nothing_is_held(world: World, order: Json) -> bool:
     )
 
 
+async def waits_for(world: World, order_id: str, step: str) -> None:
+    """Wait until the order's run waits for this step."""
+    waiting = {"_id": order_id, "run.waitingFor": step}
+    await until(lambda: world.db["orders"].find_one(waiting), within=30)
+
+
 def payments(order: Json) -> list[tuple[str, str]]:
     return [(one["transactionType"], one["status"]) for one in order["orderForm"]["payments"]]
 
@@ -196,3 +202,68 @@ class TestMoney:
         ]
         await shop.quiet()
         assert await nothing_is_held(shop, order)
+
+
+class TestARunThatIsCancelled:
+    async def test_lets_the_order_go_and_gives_back_what_was_on_its_way(self, shop: World) -> None:
+        sku = await shop.stock(10)
+        body = an_order(sku=sku, method=CARD)
+        path = f"/api/Orders/{body['id']}"
+        key = {"idempotency-key": f"cancel {body['id']}"}
+        shop.provider.behave("hang")
+        placing = asyncio.create_task(shop.placed(body))
+        await waits_for(shop, body["id"], "AuthorizePayment")
+
+        cancelled = await shop.shop("POST", f"{path}/CancelRun", headers=key)
+        again = await shop.shop("POST", f"{path}/CancelRun", headers=key)
+        twice = await shop.shop("POST", f"{path}/CancelRun")
+        free = await shop.shop("PATCH", f"{path}/PatchOrder", {"customerName": "Kari"})
+        placed = await placing
+        shop.provider.behave("normal")
+        async with hurried(shop):
+            await until(
+                lambda: shop.provider.total("void", order_id=body["id"]) == TOTAL, within=40
+            )
+
+        await shop.quiet()
+        assert (cancelled.status, cancelled.headers["etag"]) == (200, '"2"')
+        assert cancelled.json == placed == again.json
+        assert again.headers["idempotency-replayed"] == "true"
+        assert (twice.status, twice.problem) == (409, "no-run-in-hand")
+        assert free.status == 200, free.json
+        assert placed["status"] == "New"
+        assert [(one["key"], one["message"]) for one in placed["errors"]] == [
+            ("AuthorizePayment", "the run was cancelled by owner")
+        ]
+        order = await shop.read(body["id"])
+        assert payments(order) == [("Authorization", "Failed")]
+        assert await nothing_is_held(shop, order)
+        assert (await shop.record(sku))["reservedInventory"] == 0
+        events = await shop.events_up_to(body["id"], 3)
+        assert [one.type for one in events] == [
+            "order.created",
+            "order.workflow_failed",
+            "order.updated",
+        ]
+        assert (await shop.shop("POST", "/api/Reconcile")).json["differences"] == []
+
+    async def test_keeps_what_was_charged_all_the_same(self, shop: World) -> None:
+        order = await shop.placed(an_order(sku=await shop.stock(10), method=CARD))
+        shop.provider.behave("hang", only="capture")
+        shipping = asyncio.create_task(shop.enter(order["id"], "Ship"))
+        await waits_for(shop, order["id"], "CapturePayments")
+
+        cancelled = await shop.shop("POST", f"/api/Orders/{order['id']}/CancelRun")
+        shipped = await shipping
+        shop.provider.behave("normal")
+        async with hurried(shop):
+            await until(lambda: shop.provider.taken(order["id"]) == TOTAL, within=40)
+
+        await shop.quiet()
+        assert (shipped.status, shipped.json["isAborted"]) == (200, True)
+        result = shipped.json["orderActionExecutionResults"][-1]
+        assert result["errorReason"] == "the run was cancelled by owner"
+        assert (cancelled.status, cancelled.json) == (200, shipped.json["order"])
+        stored = await shop.read(order["id"])
+        assert (stored["status"], stored["orderForm"]["capturedPaymentTotal"]) == ("Ship", 998)
+        assert (await shop.shop("POST", "/api/Reconcile")).json["differences"] == []

@@ -129,6 +129,28 @@ class TestAChange:
         assert answer.status == 200, answer.json
         assert (await world.read(order["id"]))["customerName"] == "Kari"
 
+    async def test_that_is_cancelled_is_not_made_and_lets_the_order_go(
+        self, world: World, validator: OrderValidator, order: Json
+    ) -> None:
+        validator.go_on.clear()
+        waiting = asyncio.create_task(patched(world, order, customerName="Kari"))
+        await until(lambda: validator.orders(order["id"]), within=30)
+
+        cancelled = await world.shop("POST", f"/api/Orders/{order['id']}/CancelRun")
+        answer = await waiting
+        validator.go_on.set()
+        await world.quiet()
+        meanwhile = await world.read(order["id"])
+        next_one = await patched(world, order, customerName="Ola")
+
+        assert (cancelled.status, cancelled.json) == (200, order)
+        assert (answer.status, answer.problem) == (409, "run-cancelled")
+        assert "cancelled by owner" in answer.json["detail"]
+        assert meanwhile == order
+        assert next_one.status == 200, next_one.json
+        stored = await world.read(order["id"])
+        assert (stored["customerName"], stored["version"]) == ("Ola", order["version"] + 1)
+
 
 REFUSED = Says({"detail": "No Kari here."}, 422)
 RUBBISH = {

@@ -292,15 +292,16 @@ class TestUpdateStatus:
         assert sent.shipment_tracking_link == "https://tracking.bring.com/12345"
         assert sent.shipment_label_link == "https://labels.example/1"
 
+    @pytest.mark.parametrize("action", ["UpdateStatus", "CancelRun"])
     async def test_finds_nothing_outside_the_scope(
-        self, call: Caller, database: Database, answerer: Answerer
+        self, call: Caller, database: Database, answerer: Answerer, action: str
     ) -> None:
         body = a_body(storeId="Bergen")
         await keep_order(database, body)
         await keep_client(database, "oslo", "OrderAdmin", "store-oslo", secret="s")
         oslo = await Caller.signed_in(call.url, "oslo", "s")
 
-        said = await oslo("POST", f"/api/Orders/{body['id']}/UpdateStatus", {"status": "Ship"})
+        said = await oslo("POST", f"/api/Orders/{body['id']}/{action}", {"status": "Ship"})
 
         await oslo.close()
         assert (said.status, said.problem) == (404, "order-not-found")
