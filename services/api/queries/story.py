@@ -49,7 +49,8 @@ def _story(known: Explanation) -> Iterator[str]:
     yield (
         f"Safe to run by hand: {', '.join(known.safe_manual_steps)}."
         if known.safe_manual_steps
-        else "No step is safe to run by hand while the run waits."
+        else "No step is safe to run by hand while the run waits; POST "
+        f"/api/Orders/{known.order_id}/CancelRun ends it."
     )
 
 

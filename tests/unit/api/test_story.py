@@ -79,7 +79,10 @@ def test_every_fact_has_its_sentence() -> None:
     ) in story
     assert "Holding 998 NOK (Card): pending at bank after 2 attempts, no answer." in story
     assert "Line 1 holds 2 of A at WH1." in story
-    assert story[-1] == "No step is safe to run by hand while the run waits."
+    assert story[-1] == (
+        "No step is safe to run by hand while the run waits; POST /api/Orders/ORD-1/CancelRun "
+        "ends it."
+    )
 
 
 def test_steps_belong_to_who_carries_them_out() -> None:
