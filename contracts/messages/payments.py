@@ -28,6 +28,8 @@ class PaymentOperation(Model):
     reference: str | None = None
     line_item_ids: tuple[str, ...] = ()
     """The lines that a credit is for."""
+    bound: Amount | None = None
+    """What the entry is for: of money that a client brought along no more is moved in all."""
     follows: str | None = None
     """The operation by which the entry came about. Whoever carried that out carries this out too,
     whatever the settings say by now of who moves the money of new payments."""

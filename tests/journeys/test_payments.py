@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 
+import aiohttp
 import pytest
 
 from contracts.settings import DEFAULT
@@ -59,6 +60,23 @@ async def waits_for(world: World, order_id: str, step: str) -> None:
     """Wait until the order's run waits for this step."""
     waiting = {"_id": order_id, "run.waitingFor": step}
     await until(lambda: world.db["orders"].find_one(waiting), within=30)
+
+
+async def held_elsewhere(world: World, order_id: str, amount: Decimal) -> str:
+    """Have the provider hold money for the order, as a shop's checkout does; return its name."""
+    body = {
+        "orderId": order_id,
+        "paymentId": "checkout",
+        "amount": float(amount),
+        "currency": "NOK",
+        "reference": order_id,
+    }
+    headers = {"Idempotency-Key": f"checkout-{order_id}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{world.provider.url}/authorizations", json=body, headers=headers) as answer,
+    ):
+        return str((await answer.json())["transactionId"])
 
 
 def payments(order: Json) -> list[tuple[str, str]]:
@@ -246,6 +264,31 @@ class TestARunThatIsCancelled:
             "order.updated",
         ]
         assert (await shop.shop("POST", "/api/Reconcile")).json["differences"] == []
+
+    async def test_charges_once_what_a_client_brought_along(self, shop: World) -> None:
+        body = an_order(sku=await shop.stock(10), method=CARD, paid=True)
+        # There is more to be had at the provider than the order says.
+        transaction = await held_elsewhere(shop, body["id"], 2 * TOTAL)
+        body["orderForm"]["payments"][0]["transactionId"] = transaction
+        order = await shop.placed(body)
+        shop.provider.behave("hang", only="capture")
+        shipping = asyncio.create_task(shop.enter(order["id"], "Ship"))
+        await waits_for(shop, order["id"], "CapturePayments")
+
+        await shop.shop("POST", f"/api/Orders/{order['id']}/CancelRun")
+        await shipping
+        again = asyncio.create_task(shop.enter(order["id"], "Ship"))
+        await waits_for(shop, order["id"], "CapturePayments")
+        shop.provider.behave("normal")
+        async with hurried(shop):
+            await again
+            await until(lambda: shop.provider.taken(order["id"]) == TOTAL, within=40)
+
+        await shop.quiet()
+        assert shop.provider.taken(order["id"]) == TOTAL
+        assert len(shop.provider.done("capture", order_id=order["id"])) == 1
+        stored = await shop.read(order["id"])
+        assert stored["orderForm"]["capturedPaymentTotal"] == 998
 
     async def test_keeps_what_was_charged_all_the_same(self, shop: World) -> None:
         order = await shop.placed(an_order(sku=await shop.stock(10), method=CARD))

@@ -26,13 +26,13 @@ def instruct(
     """Return what to tell the provider, or how the operation ends without asking anybody.
 
     Nothing is captured or voided that is not held, nothing credited that was not captured. What a
-    client brought along is not in the ledger, so it sets no bound.
+    client brought along is not in the ledger: then what the order says of it is the bound.
     """
     if operation.kind == "authorize":
         return Instruction(operation.amount)
     ours = _of_payment(operation, of_order)
     transaction_id = _transaction_id(ours) or operation.transaction_id
-    free = _free(operation.kind, ours)
+    free = _free(operation, ours)
     if free is None or free >= operation.amount:
         return Instruction(operation.amount, transaction_id)
     if operation.kind == "void":
@@ -67,15 +67,20 @@ def _transaction_id(operations: Sequence[Operation]) -> str | None:
     return max(made, key=lambda one: one.created).transaction_id if made else None
 
 
-def _free(kind: Kind, operations: Sequence[Operation]) -> Decimal | None:
-    """Return how much an operation of this kind may move, None if the ledger cannot tell."""
-    moved: dict[Kind, Decimal] = {"authorize": ZERO, "capture": ZERO, "void": ZERO, "credit": ZERO}
-    for one in operations:
-        if one.state == "succeeded":
-            moved[one.kind] += one.amount
-    source: Kind = "capture" if kind == "credit" else "authorize"
-    if not any(one.kind == source for one in operations):
+def _free(operation: Operation, others: Sequence[Operation]) -> Decimal | None:
+    """Return how much the operation may move, None if nobody can tell."""
+    source: Kind = "capture" if operation.kind == "credit" else "authorize"
+    is_ours = any(one.kind == source for one in others)
+    if not is_ours and operation.bound is None:
         return None
-    if kind == "credit":
+    moved: dict[Kind, Decimal] = {"authorize": ZERO, "capture": ZERO, "void": ZERO, "credit": ZERO}
+    for one in others:
+        # An entry may be used again for another authorization that a client brings along.
+        same = is_ours or one.transaction_id == operation.transaction_id
+        if one.state == "succeeded" and same:
+            moved[one.kind] += one.amount
+    if not is_ours:
+        moved[source] = operation.bound or ZERO
+    if operation.kind == "credit":
         return moved["capture"] - moved["credit"]
     return moved["authorize"] - moved["capture"] - moved["void"]

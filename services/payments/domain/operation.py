@@ -51,6 +51,8 @@ class Operation(Document):
     shipment_id: str | None = None
     reference: str | None = None
     line_item_ids: tuple[str, ...] = ()
+    bound: Decimal | None = None
+    """What the entry on the order is for, which is all there is where a client brought it along."""
     undoes: str | None = None
     """The operation that this one takes back, because its step had failed."""
     command: UUID
@@ -178,6 +180,7 @@ def _begun(  # noqa: PLR0913 - one operation has this many sides
         shipment_id=asked.shipment_id,
         reference=asked.reference,
         line_item_ids=asked.line_item_ids,
+        bound=asked.bound,
         command=cause,
         position=position,
         count=len(command.operations),

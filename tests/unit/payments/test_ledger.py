@@ -49,6 +49,32 @@ class TestInstruct:
 
         assert instruct(operation, [operation]) == Instruction(Decimal(100), "client's")
 
+    @pytest.mark.parametrize(
+        ("kind", "done", "left"),
+        [
+            ("capture", "capture", Failed("nothing is held of this payment")),
+            ("void", "capture", Succeeded(Decimal(0), "T")),
+            ("credit", "credit", Failed("nothing is captured of this payment")),
+        ],
+    )
+    def test_moves_no_more_of_what_a_client_brought_along_than_the_order_says_there_is(
+        self, kind: Kind, done: Kind, left: Succeeded | Failed
+    ) -> None:
+        bound = Decimal(100)
+        again = an_operation(kind, 100, 1, state="pending", bound=bound)
+        part, whole, other = (
+            an_operation(done, amount, bound=bound, transaction_id=of)
+            for amount, of in ((40, "T"), (100, "T"), (100, "another"))
+        )
+
+        told = [instruct(again, [one, again]) for one in (part, whole, other)]
+
+        assert [one.amount for one in (told[0], told[2]) if isinstance(one, Instruction)] == [
+            Decimal(60),
+            Decimal(100),
+        ]
+        assert told[1] == left
+
     def test_captures_no_more_than_is_held_and_says_so(self) -> None:
         ledger = [an_operation("authorize", 100), an_operation("capture", 70)]
 

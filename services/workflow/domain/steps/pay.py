@@ -40,6 +40,7 @@ def _operation(
         connector_id=connector.connector_id if connector else None,
         shipment_id=payment.shipment_id,
         reference=order.order_number,
+        bound=payment.amount,
         follows=payment.internal_reference,
     )
 
