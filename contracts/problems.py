@@ -63,6 +63,11 @@ CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "The status cannot follow the present one",
         "The present status enforces its AvailableSteps; use one of those.",
     ),
+    "step-not-available": (
+        400,
+        "The step cannot be run by hand",
+        "Send one that `errors` names; the setting AvailableManualWorkflowSteps limits them.",
+    ),
     "order-queued": (
         400,
         "The order is still queued",

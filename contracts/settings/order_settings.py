@@ -4,6 +4,7 @@ Options for screens and printouts are kept for them; the description of the API 
 nothing acts on yet.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
@@ -284,6 +285,7 @@ class OrderSettings(Setting):
     cancel_order_if_all_line_items_cancelled: Flag = False
     cancellation_types: _Reasons = ()
     available_manual_workflow_steps: TupleOf[WorkflowStep] = ()
+    """The steps that may be run by hand; if it names none, every step may."""
 
     # Gift cards.
     gift_card_sku: str | None = None
@@ -340,3 +342,18 @@ class OrderSettings(Setting):
         if threshold is None or threshold > _MOST_YEARS:
             return threshold
         return threshold * 365
+
+    def manual_steps(self, known: Iterable[str]) -> tuple[WorkflowStep, ...]:
+        """Return which of the known steps may be run by hand, as they are configured (S2).
+
+        One that is not active may not, nor a group, which is not one step.
+        """
+        configured = self.available_manual_workflow_steps
+        if not configured:
+            return tuple(WorkflowStep(name=name) for name in known)
+        names = {name.casefold() for name in known}
+        return tuple(
+            step
+            for step in configured
+            if step.active and step.group_id is None and step.name.casefold() in names
+        )

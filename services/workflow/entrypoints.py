@@ -33,6 +33,7 @@ from contracts.messages.orders import (
     RunReservations,
     RunScheduledTask,
     RunTimedOut,
+    RunWorkflowStep,
     StepFinished,
     TryReserveOrderLines,
     UpdateOrder,
@@ -59,6 +60,7 @@ from services.workflow.domain.patch_order import patch_order
 from services.workflow.domain.put_payments import put_payments
 from services.workflow.domain.receipt import Receipt
 from services.workflow.domain.rename_lines import rename_lines
+from services.workflow.domain.run_step import run_step
 from services.workflow.domain.scheduled import Look, Looked, ScheduledRuns
 from services.workflow.domain.update import replace_order, update
 from services.workflow.domain.update_status import update_status
@@ -146,6 +148,8 @@ TABLE: Mapping[type[Message], Route[Any]] = {
     RunTimedOut: Route(RunTimedOut, handlers.time_run_out, _order),
     CancelRun: Route(CancelRun, handlers.cancel_run, _order),
     DeleteOrder: Route(DeleteOrder, changing(delete_order), _order),
+    # What steps do goes unasked, whoever runs them.
+    RunWorkflowStep: Route(RunWorkflowStep, changing(run_step), _order),
     # What clients change of an order that is there: after the order validator, if there is one.
     **{kind: Route(kind, validating(rule), _order) for kind, rule in CHANGES.items()},
     OrderValidated: Route(

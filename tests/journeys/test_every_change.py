@@ -26,6 +26,7 @@ CHANGES: Final = (
     ("PUT", "/api/Orders/{orderId}/AddPayments"),
     ("PUT", "/api/Orders/{orderId}/PutPayments"),
     ("POST", "/api/Orders/{orderId}/UpdateStatus"),
+    ("POST", "/api/Orders/{orderId}/RunWorkflowStep"),
     ("POST", "/api/Orders/AddComment"),
     ("DELETE", "/api/Orders/{orderId}"),
 )

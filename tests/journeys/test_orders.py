@@ -5,8 +5,10 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
+from contracts.settings import DEFAULT
 from tests.builders import the_reference_body
-from tests.journeys.world import World, an_order
+from tests.integration.api.calling import Answer
+from tests.journeys.world import Json, World, an_order
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -271,3 +273,119 @@ class TestAnOrder:
         told = (await world.events_up_to(quick["id"], moved.json["order"]["version"]))[1]
         assert from_json(told.data)["origin"] == "POST /api/Orders/{orderId}/QuickProcess"
         assert await world.held(quick["id"]) == 0
+
+
+async def by_hand(
+    world: World, order_id: str, name: str, *, key: str | None = None, **more: object
+) -> Answer:
+    """POST RunWorkflowStep."""
+    headers = {"idempotency-key": key} if key else {}
+    body = {"name": name, **more}
+    path = f"/api/Orders/{order_id}/RunWorkflowStep"
+    return await world.shop("POST", path, body, headers=headers)
+
+
+async def done(world: World, order_id: str, name: str, **more: Json) -> Json:
+    """POST RunWorkflowStep and return the order; the step alone must have run, and succeeded."""
+    answer = await by_hand(world, order_id, name, **more)
+    assert answer.status == 200, answer.json
+    assert answer.json["workflowExecutionResult"] == {
+        "isSuccessful": True,
+        "executedSteps": [name],
+    }, answer.json
+    return answer.json["order"]
+
+
+async def safe_steps(world: World, order_id: str) -> list[str]:
+    explained = await world.shop("GET", f"/api/Orders/{order_id}/Explain")
+    return list(explained.json["safeManualSteps"])
+
+
+class TestAStepByHand:
+    async def test_is_run_in_the_status_that_the_order_has(self, world: World) -> None:
+        sku = await world.stock(10)
+        placed = await world.placed(an_order(sku=sku))
+        order_id = placed["id"]
+        more = {**placed["orderForm"]["payments"][0], "id": "more", "transactionId": "more"}
+        more |= {"amount": 100, "status": "Pending"}
+        await world.shop("POST", f"/api/Orders/{order_id}/AddPayments", [more])
+
+        released = await done(world, order_id, "ReduceReservedInventory", userId="kari")
+        nothing_held = await world.held(order_id)
+        safe = await safe_steps(world, order_id)
+        whole = [{"key": "RequireAll", "value": "true"}]
+        reserved = await done(world, order_id, "IncreaseReservedInventory", properties=whole)
+        authorized = await done(world, order_id, "AuthorizePayment")
+        too_soon = await by_hand(world, order_id, "ReduceInventory")
+        captured = await done(world, order_id, "CapturePayments")
+        await world.enter(order_id, "Ship", skipRunWorkflow=True)
+        reduced = await done(world, order_id, "ReduceInventory")
+        dated = await done(world, order_id, "SetCompletedDate")
+        key = f"mail-{order_id}"
+        first = await by_hand(world, order_id, "Notification", key=key)
+        again = await by_hand(world, order_id, "Notification", key=key)
+        await world.enter(order_id, "OrderCanceled", skipRunWorkflow=True)
+        cancelled = await done(world, order_id, "CancelPayments")
+
+        await world.quiet()
+        assert (released["status"], released["modifiedBy"]) == ("New", "kari")
+        assert nothing_held == 0
+        assert safe == ["Notification", "ReduceReservedInventory", "IncreaseReservedInventory"]
+        assert reserved["orderForm"]["lineItems"][0]["reservedInventoryQuantity"] == 2
+        assert authorized["orderForm"]["authorizedPaymentTotal"] == 1098
+        (warned,) = too_soon.json["orderActionExecutionResults"]
+        assert (warned["actionStatus"], too_soon.json["isAborted"]) == ("Warning", False)
+        assert captured["orderForm"]["capturedPaymentTotal"] == 998
+        assert captured["status"] == "New"
+        assert reduced["status"] == dated["status"] == "Ship"
+        assert "completed" not in reduced
+        assert "completed" in dated
+        assert again.json == first.json
+        assert again.headers["idempotency-replayed"] == "true"
+        assert len(await world.mails(placed["customerEmail"], 2)) == 2
+        assert cancelled["status"] == "OrderCanceled"
+        record = await world.record(sku)
+        assert (record["inventory"], record["reservedInventory"]) == (8, 0)
+        assert sorted(await world.operations(order_id)) == [
+            ("authorize", "succeeded", 100),
+            ("authorize", "succeeded", 998),
+            ("capture", "succeeded", 998),
+            ("credit", "succeeded", 998),
+            ("void", "succeeded", 100),
+        ]
+        events = await world.events_up_to(order_id, cancelled["version"])
+        assert await world.read(order_id) == cancelled
+        assert len(events) == cancelled["version"]
+        assert len(await world.hooks_up_to(order_id, len(events))) == len(events)
+        assert [one.type for one in events].count("order.status_changed") == 2
+
+    async def test_is_one_that_is_known_and_that_the_settings_let_run(self, world: World) -> None:
+        order = await world.placed(an_order(paid=True))
+        settings = DEFAULT.order_settings.model_dump(mode="json", by_alias=True)
+        steps = [{"Name": "ResendConfirmation"}, {"Name": "SyncToERP"}]
+
+        unknown = await by_hand(world, order["id"], "SyncToERP")
+        nameless = await by_hand(world, order["id"], "")
+        limited = {**settings, "availableManualWorkflowSteps": steps}
+        await world.configure("OrderSettings", limited)
+        try:
+            others = [
+                await by_hand(world, order["id"], name) for name in ("SyncToERP", "CapturePayments")
+            ]
+            safe = await safe_steps(world, order["id"])
+            unchanged = await world.read(order["id"])
+            await done(world, order["id"], "ResendConfirmation")
+        finally:
+            await world.configure("OrderSettings", settings)
+
+        assert (unknown.status, unknown.problem) == (400, "step-not-available")
+        (fault,) = unknown.json["errors"]
+        assert (fault["path"], fault["got"]) == ("name", "SyncToERP")
+        assert "one of IncreaseReservedInventory, ReduceReservedInventory" in fault["message"]
+        assert (nameless.status, nameless.problem) == (400, "validation-failed")
+        assert {one.problem for one in others} == {"step-not-available"}
+        assert {one.json["errors"][0]["message"] for one in others} == {
+            "expected one of ResendConfirmation"
+        }
+        assert safe == ["ResendConfirmation"]
+        assert unchanged == order

@@ -17,7 +17,8 @@ from contracts.money import Amount
 from contracts.order import NewOrder, Order
 from contracts.payment import Payment
 from contracts.problems import Problem
-from contracts.settings import DELETE_OLD, ORDER_AUTOMATION, TRY_RESERVE, OrderAutomation
+from contracts.settings import DELETE_OLD, ORDER_AUTOMATION, TRY_RESERVE, OrderAutomation, Property
+from contracts.settings.setting import TupleOf
 from contracts.shipment import ShipmentInfo
 from contracts.value import Value
 
@@ -163,6 +164,18 @@ class UpdateOrderStatus(ChangeCommand):
     skip_run_workflow: bool = False
     user_id: str | None = None
     """Recorded on the change instead of `user` when the client names somebody."""
+
+
+class RunWorkflowStep(ChangeCommand):
+    """Run one step by hand, whatever the status of the order (S2, manual steps; decided 5.7)."""
+
+    type: ClassVar[str] = "orders.run_workflow_step"
+
+    name: str
+    properties: TupleOf[Property] = ()
+    """What the step is told; what the settings tell it of the same name stands behind."""
+    user_id: str | None = None
+    """As `UpdateOrderStatus.user_id`."""
 
 
 class StepFinished(OrderMessage):

@@ -26,8 +26,8 @@ async def explain_order(request: Request, parts: Parts) -> Response:
     when, and when it is given up; it is null while nobody is waited for. `results` are those of
     this run or of the last one. `nextTimer` is what happens by itself. `lastFailure`, `errors` and
     `deadLetters` say what went wrong; `reservations`, `payments`, `notifications` and `deliveries`
-    what the other services keep about the order. `safeManualSteps` may be run by hand without harm.
-    `story` says all of it in sentences.
+    what the other services keep about the order. `safeManualSteps` may be run with
+    `RunWorkflowStep` without harm. `story` says all of it in sentences.
     """
     order_id = request.parameters["id"]
     await _let_see(order_id, request, parts)

@@ -162,7 +162,7 @@ class Explanation(Model):
     deliveries: dict[str, int]
     """How many webhook deliveries are in which state."""
     safe_manual_steps: list[str]
-    """Steps that may be run by hand without harm; none while a run waits."""
+    """Steps that RunWorkflowStep may run without harm; none while a run waits."""
     story: list[str] = Field(default_factory=list)
     """The same in sentences."""
 
@@ -212,7 +212,7 @@ async def facts(
             for one in await _newest(database, "notifications", order_id, "created")
         ],
         deliveries=await _deliveries(database, order_id),
-        safe_manual_steps=_safe_steps(run, held, is_cancelled=_is_cancelled(order, configuration)),
+        safe_manual_steps=[] if run is not None else _safe_steps(order, held, configuration),
     )
 
 
@@ -286,13 +286,15 @@ def _is_cancelled(order: Bson, configuration: Configuration) -> bool:
     return status is not None and status.is_canceled_status
 
 
-def _safe_steps(run: Bson | None, held: Iterable[HeldLine], *, is_cancelled: bool) -> list[str]:
-    if run is not None:
-        return []
-    steps = ["Notification", "ReduceReservedInventory"]
-    if not is_cancelled and not any(line.quantity for line in held):
+def _safe_steps(order: Bson, held: Iterable[HeldLine], configuration: Configuration) -> list[str]:
+    """Return the steps that do no harm, of those that may be run by hand."""
+    settings = configuration.order_settings
+    # Where the settings name none, each step is listed once, and not by its aliases.
+    mails = _OTHERS["notifications"] if settings.available_manual_workflow_steps else ()
+    steps = [*(mails or ("Notification",)), "ReduceReservedInventory"]
+    if not _is_cancelled(order, configuration) and not any(line.quantity for line in held):
         steps.append("IncreaseReservedInventory")
-    return steps
+    return [step.name for step in settings.manual_steps(steps)]
 
 
 def _last_failure(

@@ -46,12 +46,15 @@ def _story(known: Explanation) -> Iterator[str]:
     if known.deliveries:
         counted = ", ".join(f"{number} {state}" for state, number in known.deliveries.items())
         yield f"Webhook deliveries: {counted}."
-    yield (
-        f"Safe to run by hand: {', '.join(known.safe_manual_steps)}."
-        if known.safe_manual_steps
-        else "No step is safe to run by hand while the run waits; POST "
-        f"/api/Orders/{known.order_id}/CancelRun ends it."
-    )
+    if known.safe_manual_steps:
+        yield f"Safe to run by hand: {', '.join(known.safe_manual_steps)}."
+    elif known.run is None:
+        yield "No step is safe to run by hand."
+    else:
+        yield (
+            "No step is safe to run by hand while the run waits; POST "
+            f"/api/Orders/{known.order_id}/CancelRun ends it."
+        )
 
 
 def _of_run(run: RunState) -> str:

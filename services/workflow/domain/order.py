@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from contracts.messages.orders import StepFinished, StepStatus
 from contracts.order import Order
 from contracts.order_line import OrderLine
-from contracts.settings import Configuration
+from contracts.settings import Configuration, WorkflowStep
 from contracts.shipment import Shipment
 from contracts.stored import order_document, order_model
 from contracts.value import Value
@@ -82,6 +82,8 @@ class Run(Part):
     shipment: int | None = None
     """The place of the one shipment that the run is about; None means the whole order (S3)."""
     is_first: bool = False
+    by_hand: WorkflowStep | None = None
+    """The one step of a run that a client began by hand; None means those of the status."""
     plan: tuple[str, ...] = ()
     position: int = 0
     begins: int = 0

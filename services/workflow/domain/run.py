@@ -64,8 +64,10 @@ def start(
 ) -> Progress:
     """Begin the run and take it as far as it goes by itself."""
     kind = configuration.order_type(document.order.order_type)
-    steps = plan(kind, run.status, configuration)
-    told = None if with_workflow(kind, run.status) is None else ()
+    by_hand = run.by_hand
+    steps = plan(kind, run.status, configuration) if by_hand is None else (Planned(by_hand),)
+    has_steps = by_hand is not None or with_workflow(kind, run.status) is not None
+    told = () if has_steps else None
     run = run.model_copy(update={"plan": tuple(one.step.name for one in steps), "told": told})
     return _advance(document, run, steps, document.order, now=now, configuration=configuration)
 
@@ -150,8 +152,10 @@ def _planned(
     """Return the steps of the status in hand as the run planned them.
 
     The settings may have changed since: a step that is gone, or not active any more, is left out; a
-    step that is new is for the next run.
+    step that is new is for the next run. A run by hand has brought its step along.
     """
+    if run.by_hand is not None:
+        return (Planned(run.by_hand),)
     kind = configuration.order_type(document.order.order_type)
     steps = plan(kind, run.status, configuration)
     names = run.plan[run.begins :]
@@ -287,8 +291,13 @@ def _end(
 
 
 def _arrived(order: Order, run: Run) -> Order:
-    """Return the order in the status of the run; one about a shipment has settled that before."""
-    return order if run.shipment is not None else replaced(order, status=run.status)
+    """Return the order in the status of the run.
+
+    One about a shipment has settled that before, and one by hand leaves the status alone.
+    """
+    if run.shipment is not None or run.by_hand is not None:
+        return order
+    return replaced(order, status=run.status)
 
 
 def _save(

@@ -38,6 +38,12 @@ def test_a_quiet_order_has_a_short_story() -> None:
     ]
 
 
+def test_a_quiet_order_of_which_no_step_may_be_run_says_so() -> None:
+    story = told(known(safeManualSteps=[])).story
+
+    assert story[-1] == "No step is safe to run by hand."
+
+
 def test_a_new_order_says_that_its_run_has_not_ended() -> None:
     story = told(known(version=0, status="Queued")).story
 

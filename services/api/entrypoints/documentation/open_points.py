@@ -412,6 +412,16 @@ OPEN_POINTS: Final = (
         "At most what was delivered or, where no delivery is tracked, what is open; more is 400.",
     ),
     OpenPoint(
+        "d 5.7",
+        _ORDERS,
+        "Steps that are run by hand",
+        "`POST Orders/{orderId}/RunWorkflowStep` {name, properties, userId} runs one step in the "
+        "status that the order has and keeps, for the whole order. What "
+        "`availableManualWorkflowSteps` names may be run, as it is configured there, with what is "
+        "sent before its own properties; if it names none, every step but ChangeStatus may. What "
+        "is unknown, not built, not active, a group, or not in the order's scope is 400.",
+    ),
+    OpenPoint(
         "d 5.6",
         _ORDERS,
         "The event log",
@@ -461,10 +471,10 @@ OPEN_POINTS: Final = (
         _ORDERS,
         "Which changes an order validator sees",
         "With `isOrderValidationEnabled` every change of an order through the API, not its "
-        "creation, import or deletion. The order that the change would make is POSTed to the "
-        "connector webhookOrderValidator, and its answer is stored instead; meanwhile the order is "
-        "`order-locked`. A 4xx that is about the order is 400 `order-not-valid`, everything else "
-        "502 `validator-unavailable`, and nothing is stored.",
+        "creation, import or deletion, nor a step that is run by hand. The order that the change "
+        "would make is POSTed to the connector webhookOrderValidator, and its answer is stored "
+        "instead; meanwhile the order is `order-locked`. A 4xx that is about the order is 400 "
+        "`order-not-valid`, everything else 502 `validator-unavailable`, and nothing is stored.",
     ),
     OpenPoint(
         "d 1.4",
@@ -484,8 +494,7 @@ OPEN_POINTS: Final = (
         "of returns, replacements and subscriptions "
         "`returnSettings`, `replacementSettings`, `defaultReplacementOrderType`, "
         "`subscriptionSettings`; of gift cards `giftCardSku`, `giftCardCompletedStatus`, "
-        "`giftCardValidMonths`, `giftCardTemplate`; of steps that are run by hand "
-        "`availableManualWorkflowSteps`; of customers "
+        "`giftCardValidMonths`, `giftCardTemplate`; of customers "
         "`shouldOrderStoreIdBeSavedOnCustomer`, `shouldOrderMarketIdBeSavedOnCustomer`, "
         "`shouldOrderExternalIdsBeSavedOnCustomer`, `shouldCustomerExternalIdsBeSavedOnOrder`, "
         "`shouldOrderPropertiesBeSavedOnCustomer`, `shouldCustomerPropertiesBeSavedOnOrder`; of "

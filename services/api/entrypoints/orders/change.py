@@ -14,19 +14,23 @@ from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import Response, command_response
 
 SERVICE: Final = "workflow"
-CHANGES: Final = (
+UNASKED: Final = (
     "order-not-found",
     "order-queued",
     "order-read-only",
     "order-locked",
     "precondition-failed",
     "idempotency-key-reused",
+)
+"""What may go wrong with a change of an order that no validator sees, for the description."""
+CHANGES: Final = (
+    *UNASKED,
     "order-not-valid",
     "version-conflict",
     "run-cancelled",
     "validator-unavailable",
 )
-"""What may go wrong with any change of an order, for the description."""
+"""What may go wrong with any other change of an order."""
 
 _TAGS: Final = re.compile(r'\s*(?:W/)?"(\d{1,18})"\s*(?:,|$)')
 

@@ -1,21 +1,26 @@
-"""The status of an order, and the workflow that it runs (S3)."""
+"""The status of an order, the workflow that it runs (S3), and steps that are run by hand."""
 
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from contracts.fields import Flag
-from contracts.messages.orders import CancelRun, UpdateOrderStatus
+from contracts.messages.orders import CancelRun, RunWorkflowStep, UpdateOrderStatus
 from contracts.model import Model
 from contracts.order import Order
 from contracts.problems import FieldProblem
+from contracts.settings import Property
+from contracts.settings.setting import Name, TupleOf
 from contracts.shipment import ShipmentInfo
 from services.api.domain import refusal
-from services.api.entrypoints.orders.change import CHANGES, change, if_match
+from services.api.entrypoints.orders.change import CHANGES, UNASKED, change, if_match
 from services.api.entrypoints.parts import Parts
 from services.api.entrypoints.request import Request
 from services.api.entrypoints.response import Response
 from services.api.entrypoints.routing import Route
+
+MOST_PROPERTIES: Final = 20
+"""As many as a step may be told by hand; none reads more than three."""
 
 
 class UpdateStatusPatch(Model):
@@ -29,6 +34,17 @@ class UpdateStatusPatch(Model):
     """With it one shipment alone enters the status, and the workflow runs for that one."""
     return_id: str | None = None
     """Of a return; it must be absent, since returns have no status of their own here."""
+
+
+class ManualStep(Model):
+    """A step to run by hand (decided 5.7)."""
+
+    name: Name
+    """Of a step or one of its aliases, in any case."""
+    properties: Annotated[TupleOf[Property], Field(max_length=MOST_PROPERTIES)] = ()
+    """What the step is told, before what the settings tell it."""
+    user_id: str | None = None
+    """Who is noted as having run it."""
 
 
 class ActionResult(Model):
@@ -86,6 +102,28 @@ async def update_status(request: Request, parts: Parts) -> Response:
         if_match=if_match(request),
     )
 
+    return await change(message, request, parts, raw, ignored=parsed.ignored)
+
+
+async def run_workflow_step(request: Request, parts: Parts) -> Response:
+    """Run one step of the workflow by hand, in the status that the order has and keeps.
+
+    It is a run like any other, for the whole order: it answers when the step has ended, locks the
+    order until then, and where the step fails and stops it what it did is taken back. Steps that
+    `availableManualWorkflowSteps` of the settings names may be run, as they are configured there;
+    if it names none, every step may. ChangeStatus never is, since UpdateStatus is for that.
+    `safeManualSteps` of `Explain` says which do no harm.
+    """
+    parsed, raw = await request.parsed(ManualStep, strict=parts.strict)
+    message = RunWorkflowStep(
+        order_id=request.parameters["orderId"],
+        name=parsed.value.name,
+        properties=parsed.value.properties,
+        user=request.client.id,
+        user_id=parsed.value.user_id,
+        origin="POST /api/Orders/{orderId}/RunWorkflowStep",
+        if_match=if_match(request),
+    )
     return await change(message, request, parts, raw, ignored=parsed.ignored)
 
 
@@ -172,5 +210,15 @@ ROUTES: Final = (
             "precondition-failed",
             "idempotency-key-reused",
         ),
+    ),
+    Route(
+        method="POST",
+        path="/api/Orders/{orderId}/RunWorkflowStep",
+        handler=run_workflow_step,
+        requires="OrderAdmin",
+        body=ManualStep,
+        answer=WorkflowExecutionResult,
+        tagged=True,
+        problems=(*UNASKED, "step-not-available"),
     ),
 )

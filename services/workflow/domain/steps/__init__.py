@@ -35,7 +35,16 @@ from services.workflow.domain.steps.verify import (
     verify_completely_paid,
 )
 
-__all__ = ["Asked", "Context", "act", "held", "open_quantity", "shipped_lines", "step_named"]
+__all__ = [
+    "NAMES",
+    "Asked",
+    "Context",
+    "act",
+    "held",
+    "open_quantity",
+    "shipped_lines",
+    "step_named",
+]
 
 REGISTRY: Final[tuple[Step, ...]] = (
     Step("IncreaseReservedInventory", reserve, undo=unreserve, asks=True),
@@ -68,6 +77,9 @@ REGISTRY: Final[tuple[Step, ...]] = (
     Step("ChangeStatus", change_status),
     Step("AddClickAndCollectTags", add_click_and_collect_tags),
 )
+
+NAMES: Final = tuple(name for step in REGISTRY for name in (step.name, *step.aliases))
+"""Of all steps, and their aliases."""
 
 _BY_NAME: Final = {
     name.casefold(): step for step in REGISTRY for name in (step.name, *step.aliases)
