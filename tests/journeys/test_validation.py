@@ -72,6 +72,16 @@ class TestAChange:
         events = await world.events_up_to(order["id"], stored["version"])
         assert len(events) == stored["version"]
 
+    async def test_that_a_step_makes_by_hand_goes_unasked(
+        self, world: World, validator: OrderValidator, order: Json
+    ) -> None:
+        path = f"/api/Orders/{order['id']}/RunWorkflowStep"
+        answer = await world.shop("POST", path, {"name": "SetCompletedDate"})
+
+        assert answer.status == 200, answer.json
+        assert "completed" in answer.json["order"]
+        assert validator.orders(order["id"]) == []
+
     async def test_may_begin_a_run_which_follows_the_answer(
         self, world: World, validator: OrderValidator, order: Json
     ) -> None:

@@ -162,7 +162,7 @@ class Explanation(Model):
     deliveries: dict[str, int]
     """How many webhook deliveries are in which state."""
     safe_manual_steps: list[str]
-    """Steps that RunWorkflowStep may run without harm; none while a run waits."""
+    """Steps that RunWorkflowStep may run without harm; none while a run waits or if read-only."""
     story: list[str] = Field(default_factory=list)
     """The same in sentences."""
 
@@ -174,7 +174,7 @@ async def facts(
     stored = await database["orders"].find_one(
         {"_id": order_id},
         {"version": 1, "run": 1, "shortage": 1, "order.orderNumber": 1, "order.status": 1}
-        | {"order.orderType": 1, "order.errors": 1},
+        | {"order.orderType": 1, "order.errors": 1, "order.isReadOnly": 1},
     )
     if stored is None:
         return None
@@ -288,6 +288,8 @@ def _is_cancelled(order: Bson, configuration: Configuration) -> bool:
 
 def _safe_steps(order: Bson, held: Iterable[HeldLine], configuration: Configuration) -> list[str]:
     """Return the steps that do no harm, of those that may be run by hand."""
+    if order.get("isReadOnly"):
+        return []
     settings = configuration.order_settings
     # Where the settings name none, each step is listed once, and not by its aliases.
     mails = _OTHERS["notifications"] if settings.available_manual_workflow_steps else ()

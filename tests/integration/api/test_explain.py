@@ -205,6 +205,17 @@ class TestExplain:
 
             assert found["safeManualSteps"] == ["Notification", "ReduceReservedInventory"]
 
+    async def test_calls_no_step_safe_of_an_order_that_takes_none(
+        self, books: Database, call: Caller
+    ) -> None:
+        order = an_order_of("fixed", payments=[]).model_copy(update={"is_read_only": True})
+        await keep(books, OrderDocument(id="fixed", order=order, version=2))
+
+        found = (await call("GET", "/api/Orders/fixed/Explain")).json
+
+        assert found["safeManualSteps"] == []
+        assert found["story"][-1] == "No step is safe to run by hand."
+
     async def test_knows_no_order_that_is_not_there_or_out_of_scope(
         self, books: Database, call: Caller, api: Api
     ) -> None:

@@ -241,6 +241,14 @@ class TestAStepByHand:
         assert outcomes(over) == [("CapturePayments", "Error")]
         assert form_of(after.document.order).captured_payment_total == 998
 
+    def test_that_is_left_until_the_order_is_saved_holds_nobody_up(self) -> None:
+        later = offering(WorkflowStep(name="Notification", run_after_order_is_saved=True))
+
+        done = run_by_hand(ordered(), "Notification", configuration=later)
+
+        assert kinds(done.messages) == [SendNotification]
+        assert (done.document.run, outcomes(done)) == (None, [])
+
 
 class TestWhatMayBeRun:
     def test_is_every_step_that_is_known_but_the_one_that_moves_on(self) -> None:
