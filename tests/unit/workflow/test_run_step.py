@@ -178,6 +178,7 @@ class TestAStepByHand:
         ]
 
         assert [outcomes(one) for one in done] == [[("SetCompletedDate", "Success")]] * 2
+        assert [one.ended.told for one in done if one.ended is not None] == [(), ()]
 
     def test_leaves_an_order_alone_that_has_no_status(self) -> None:
         document = ordered()

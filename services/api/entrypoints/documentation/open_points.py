@@ -412,16 +412,6 @@ OPEN_POINTS: Final = (
         "At most what was delivered or, where no delivery is tracked, what is open; more is 400.",
     ),
     OpenPoint(
-        "d 5.7",
-        _ORDERS,
-        "Steps that are run by hand",
-        "`POST Orders/{orderId}/RunWorkflowStep` {name, properties, userId} runs one step in the "
-        "status that the order has and keeps, for the whole order. What "
-        "`availableManualWorkflowSteps` names may be run, as it is configured there, with what is "
-        "sent before its own properties; if it names none, every step but ChangeStatus may. What "
-        "is unknown, not built, not active, a group, or not in the order's scope is 400.",
-    ),
-    OpenPoint(
         "d 5.6",
         _ORDERS,
         "The event log",
@@ -431,11 +421,16 @@ OPEN_POINTS: Final = (
     OpenPoint(
         "d 5.7",
         (*_ORDERS, *_SETTINGS),
-        "What the quick process does",
+        "Steps that are run by hand, and the quick process",
+        "`POST Orders/{orderId}/RunWorkflowStep` {name, properties, userId} runs one step in the "
+        "status that the order has and keeps, for the whole order. What "
+        "`availableManualWorkflowSteps` names may be run, as it is configured there, with what is "
+        "sent before its own properties; if it names none, every step but ChangeStatus may. What "
+        "is unknown, not built, not active, a group, or not in the order's scope is 400. "
         "`POST Orders/{orderId}/QuickProcess` is UpdateStatus with the status that "
         "`defaultQuickProcessOrderStatus` names. Without that setting it is 409 "
         "`quick-process-not-configured`; where the order's type has no such status, 400 "
-        "`unknown-status`. No step is run by hand.",
+        "`unknown-status`.",
     ),
     OpenPoint(
         "d 5.8",
