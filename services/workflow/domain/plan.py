@@ -7,7 +7,7 @@ from contracts.messages.orders import StepStatus
 from contracts.order import Order
 from contracts.settings import Configuration, OrderStatus, OrderType, WorkflowStep
 from services.workflow.domain.order import Run, shipments_in_hand
-from services.workflow.domain.steps import step_named
+from services.workflow.domain.steps import requires_all, step_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,11 @@ class Planned:
         return None
 
     def stops(self, status: StepStatus) -> bool:
-        """Say whether this outcome ends the run (domain 3 no. 20); a group speaks for its steps."""
+        """Say whether this outcome ends the run (domain 3 no. 20); a group speaks for its steps.
+
+        Where nothing says so, it does for steps that cancel, and where all is required (decided
+        6.1).
+        """
         if status is not StepStatus.ERROR:
             return False
         for one in (self.group, self.step):
@@ -43,7 +47,7 @@ class Planned:
             if configured is not None:
                 return configured
         known = step_named(self.step.name)
-        return known is not None and known.cancels
+        return known is not None and (known.cancels or requires_all(self.step))
 
 
 def with_workflow(kind: OrderType | None, status: str) -> OrderStatus | None:

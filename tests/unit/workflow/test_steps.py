@@ -10,6 +10,7 @@ from contracts.note import ExternalId
 from contracts.order import Order
 from contracts.settings import DEFAULT, Configuration, Market, ShippingOption, Store, WorkflowStep
 from services.workflow.domain.order import Run
+from services.workflow.domain.plan import Planned
 from services.workflow.domain.steps import Context, act
 from services.workflow.domain.steps.step import Finished
 from tests.builders import a_form, a_shipment, an_order
@@ -174,3 +175,25 @@ def test_validate_default_external_id_wants_one_of_the_types_provider(
     order = an_order(external_ids=[ExternalId(id="7", provider_name="erp")])
 
     assert acting(order, "ValidateDefaultExternalId", configuration).status is status
+
+
+class TestStops:
+    @pytest.mark.parametrize(
+        ("members", "stops"),
+        [
+            ({}, False),
+            ({"properties": [{"key": "RequireAll", "value": "True"}]}, True),
+            ({"properties": [{"key": "RequireAll", "value": "no"}]}, False),
+            (
+                {"properties": [{"key": "RequireAll", "value": "true"}], "stop_on_error": False},
+                False,
+            ),
+        ],
+    )
+    def test_a_reservation_of_all_or_nothing_cancels_unless_the_settings_say_otherwise(
+        self, members: dict[str, object], stops: bool
+    ) -> None:
+        step = WorkflowStep.model_validate({"name": "IncreaseReservedInventory", **members})
+
+        assert Planned(step).stops(StepStatus.ERROR) is stops
+        assert not Planned(step).stops(StepStatus.WARNING)

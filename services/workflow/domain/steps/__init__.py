@@ -25,6 +25,7 @@ from services.workflow.domain.steps.stock import (
     open_quantity,
     reduce,
     release,
+    requires_all,
     reserve,
     shipped_lines,
     unreserve,
@@ -42,6 +43,7 @@ __all__ = [
     "act",
     "held",
     "open_quantity",
+    "requires_all",
     "shipped_lines",
     "step_named",
 ]

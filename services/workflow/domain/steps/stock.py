@@ -16,7 +16,7 @@ from contracts.messages.inventory import (
 from contracts.messages.orders import StepStatus
 from contracts.order import Order
 from contracts.order_line import OrderLine
-from contracts.settings import Configuration
+from contracts.settings import Configuration, WorkflowStep
 from contracts.shipment import Shipment
 from services.workflow.domain.order import Run
 from services.workflow.domain.steps.step import ZERO, Asked, Context, Finished
@@ -51,6 +51,11 @@ def _stock_lines(order: Order, shipments: Iterable[Shipment]) -> tuple[StockLine
     )
 
 
+def requires_all(step: WorkflowStep) -> bool:
+    """Say whether a reservation that comes out short is an Error that cancels (decided 6.1)."""
+    return (step.property("RequireAll") or "").casefold() == "true"
+
+
 def reserve(context: Context) -> Finished | Asked:
     """Hold what the lines need; of one shipment, what its lines need anywhere."""
     lines = _stock_lines(context.order, context.shipments)
@@ -69,7 +74,7 @@ def reserve(context: Context) -> Finished | Asked:
                 run_id=context.run.id,
                 step=context.run.position,
                 lines=lines,
-                require_all=(context.step.property("RequireAll") or "").casefold() == "true",
+                require_all=requires_all(context.step),
             )
         ]
     )
