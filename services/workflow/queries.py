@@ -105,7 +105,8 @@ async def _missing_run(
     interval = pace(task, configuration)
     if interval is None:
         return None  # most systems have no automations, and this is asked all day
-    if task == TRY_RESERVE and not await orders_waiting(database, None, most=1):
+    orders = database[OrderDocument.collection]
+    if task == TRY_RESERVE and await orders.find_one(_WAITS, {"_id": 1}) is None:
         return None
     stored = await database[ScheduledRuns.collection].find_one({"_id": task})
     runs = ScheduledRuns.model_validate(stored) if stored is not None else None

@@ -16,12 +16,9 @@ TASK = "DeleteOldOrders"
 @pytest.fixture(scope="module")
 async def keeping(world: World) -> AsyncIterator[World]:
     """A world in which the clean-up runs every second once there is a threshold."""
-    answer = await world.shop("GET", "/api/Settings/ScheduledTasks")
-    others = [one for one in answer.json if one["name"] != TASK]
-    await world.configure("ScheduledTasks", [*others, {"name": TASK, "intervalSeconds": 1}])
-    yield world
-    await world.configure("OrderSettings", {})
-    await world.configure("ScheduledTasks", answer.json)
+    async with world.every_second(TASK):
+        yield world
+        await world.configure("OrderSettings", {})
 
 
 async def test_what_is_older_goes_for_good_and_is_told_once(keeping: World) -> None:

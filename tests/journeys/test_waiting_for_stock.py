@@ -10,17 +10,13 @@ from tests.journeys.world import Json, World, an_order
 
 LONG = 30.0
 """Seconds that something which happens every second may take on a slow machine."""
-TASK = "TryReserveOrderLines"
 
 
 @pytest.fixture(scope="module")
 async def trying(world: World) -> AsyncIterator[World]:
     """What was short is tried again every second."""
-    answer = await world.shop("GET", "/api/Settings/ScheduledTasks")
-    others = [one for one in answer.json if one["name"] != TASK]
-    await world.configure("ScheduledTasks", [*others, {"name": TASK, "intervalSeconds": 1}])
-    yield world
-    await world.configure("ScheduledTasks", answer.json)
+    async with world.every_second("TryReserveOrderLines"):
+        yield world
 
 
 async def holds(world: World, order_id: str, units: int) -> Json:

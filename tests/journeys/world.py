@@ -125,6 +125,15 @@ class World:
         watched = [self.front.watched, *(one.watched for one in self.services.values())]
         return all(one.current.version == version for one in watched)
 
+    @asynccontextmanager
+    async def every_second(self, task: str) -> AsyncIterator[None]:
+        """Run a scheduled task every second for the length of the block."""
+        before = (await self.shop("GET", "/api/Settings/ScheduledTasks")).json
+        others = [one for one in before if one["name"] != task]
+        await self.configure("ScheduledTasks", [*others, {"name": task, "intervalSeconds": 1}])
+        yield
+        await self.configure("ScheduledTasks", before)
+
     # -- what is to be seen -----------------------------------------------------------------------
 
     def events(self, order_id: str) -> list[Envelope]:

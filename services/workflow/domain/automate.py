@@ -16,7 +16,7 @@ from services.workflow.domain.order import OrderDocument
 from services.workflow.domain.payment_totals import known_totals
 from services.workflow.domain.place import Cause
 from services.workflow.domain.run import Progress
-from services.workflow.domain.steps import open_quantity, shipped_lines
+from services.workflow.domain.steps import open_quantity, shipped_lines, undelivered
 from services.workflow.domain.update_status import allowed, update_status
 
 BACK_IN_STOCK: Final = "BackInStock"
@@ -137,7 +137,7 @@ def back_in_stock(
     for order in orders:
         lines = (order.order_form or _NO_FORM).line_items or ()
         needed = needs(order)
-        if any(_open(line) > _ZERO for line in lines) and all(
+        if any(undelivered(line) > _ZERO for line in lines) and all(
             left.get(place, _ZERO) >= quantity for place, quantity in needed.items()
         ):
             for place, quantity in needed.items():
@@ -168,7 +168,7 @@ def needs(order: Order) -> dict[str, Decimal]:
         if (shipment.status or "").casefold() not in GONE
     )
     for shipment, line in shipped_lines(waiting):
-        units = max(_open(line), _ZERO)
+        units = max(undelivered(line), _ZERO)
         covered = min(units, held.get(line.line_item_id, _ZERO))
         held[line.line_item_id] = held.get(line.line_item_id, _ZERO) - covered
         if units > covered:
@@ -177,13 +177,9 @@ def needs(order: Order) -> dict[str, Decimal]:
     return needed
 
 
-def _open(line: OrderLine) -> Decimal:
-    return open_quantity(line) - (line.delivered_quantity or _ZERO)
-
-
 def _all_shipped(order: Order, _: Configuration) -> bool:
     form = order.order_form or _NO_FORM
-    return _every(_open(line) <= _ZERO for line in form.line_items or ()) or _every(
+    return _every(undelivered(line) <= _ZERO for line in form.line_items or ()) or _every(
         _same(shipment.status, _SHIPPED) for shipment in form.shipments or ()
     )
 

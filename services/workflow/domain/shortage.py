@@ -10,6 +10,8 @@ from services.workflow.domain.steps import open_quantity
 
 def reported(document: OrderDocument, finished: StepFinished, now: datetime) -> OrderDocument:
     """Note which lines wait now: those that a reservation has left short, until they hold all."""
+    if not finished.reserved:
+        return document
     form = document.order.order_form
     before = document.shortage
     waiting = dict.fromkeys(before.lines if before is not None else ())

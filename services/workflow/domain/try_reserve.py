@@ -14,12 +14,11 @@ from uuid import UUID
 from contracts.message import Message
 from contracts.messages.inventory import TopUpLine, TopUpReservation
 from contracts.messages.orders import Allotment, TryReserveOrderLines
-from contracts.order_line import OrderLine
 from contracts.settings import TRY_RESERVE, Configuration
 from services.chassis.outcomes import Ignore
 from services.workflow.domain.find import GONE
 from services.workflow.domain.order import DELETED, OrderDocument, after_saving
-from services.workflow.domain.steps import open_quantity, shipped_lines
+from services.workflow.domain.steps import shipped_lines, undelivered
 
 _EVERY: Final = 60
 """Seconds from run to run, unless the scheduled task says otherwise."""
@@ -68,7 +67,7 @@ def wanted(document: OrderDocument, configuration: Configuration) -> Iterator[Wa
         return
     form = order.order_form
     missing = {
-        line.line_item_id: _open(line) - (line.reserved_inventory_quantity or _ZERO)
+        line.line_item_id: undelivered(line) - (line.reserved_inventory_quantity or _ZERO)
         for line in (form.line_items if form is not None else None) or ()
         if line.line_item_id in shortage.lines
     }
@@ -79,20 +78,16 @@ def wanted(document: OrderDocument, configuration: Configuration) -> Iterator[Wa
         and not (kind is not None and kind.is_cancelled(shipment.order_status))
     )
     for shipment, line in shipped_lines(waiting):
-        units = min(_open(line), missing.get(line.line_item_id, _ZERO))
+        units = min(undelivered(line), missing.get(line.line_item_id, _ZERO))
         if units > _ZERO:
             yield Wanted(
                 line_item_id=line.line_item_id,
                 shipment_id=shipment.shipment_id,
                 sku=line.code or "",
                 warehouse_code=shipment.warehouse_code or order.store_id,
-                quantity=_open(line),
+                quantity=undelivered(line),
                 missing=units,
             )
-
-
-def _open(line: OrderLine) -> Decimal:
-    return max(open_quantity(line) - (line.delivered_quantity or _ZERO), _ZERO)
 
 
 # -- who gets it -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from services.workflow.domain.try_reserve import try_reserve
 from services.workflow.handlers.conclude import cause, keep
 
 LOOK: Final = "automation"
+"""The name of the calls, from when automations were the only task."""
 
 
 def run_scheduled_task(message: RunScheduledTask, uow: UnitOfWork) -> None:

@@ -28,6 +28,7 @@ from services.workflow.domain.steps.stock import (
     requires_all,
     reserve,
     shipped_lines,
+    undelivered,
     unreserve,
 )
 from services.workflow.domain.steps.verify import (
@@ -46,6 +47,7 @@ __all__ = [
     "requires_all",
     "shipped_lines",
     "step_named",
+    "undelivered",
 ]
 
 REGISTRY: Final[tuple[Step, ...]] = (

@@ -29,6 +29,11 @@ def open_quantity(line: OrderLine) -> Decimal:
     return (line.quantity or ZERO) - (line.canceled_quantity or ZERO)
 
 
+def undelivered(line: OrderLine) -> Decimal:
+    """Return what of that is not delivered."""
+    return open_quantity(line) - (line.delivered_quantity or ZERO)
+
+
 def shipped_lines(shipments: Iterable[Shipment]) -> Iterator[tuple[Shipment, OrderLine]]:
     """Yield every line of these shipments that has a SKU and is no virtual product."""
     for shipment in shipments:
