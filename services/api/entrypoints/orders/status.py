@@ -152,8 +152,9 @@ async def cancel_run(request: Request, parts: Parts) -> Response:
     what cannot be is kept, as when a deadline passes; the client that began the run gets the answer
     of an aborted run. What the step reports later changes nothing, unless it has moved money or
     goods that nobody takes back: that is written into the order. So before its status is entered
-    again, look with Explain whether a payment is still under way: one more might be charged. A
-    change that waits for the order validator is not made, and its client gets 409 `run-cancelled`.
+    again, look with Explain whether a payment is still under way: the same money is not charged
+    twice, and a step that asks for it once more fails. A change that waits for the order validator
+    is not made, and its client gets 409 `run-cancelled`.
     """
     message = CancelRun(
         order_id=request.parameters["orderId"],
