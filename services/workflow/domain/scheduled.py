@@ -47,7 +47,8 @@ LOST: Final = timedelta(minutes=10)
 """How long a look may take: longer than a process that died is waited for, several times over."""
 _PAGE: Final = 100
 _MOST: Final = 1000
-"""Orders to look at in one run of a task that has no setting for it."""
+"""Orders to delete in one run."""
+_ALL: Final = 10**9
 _LARGEST_PAGE: Final = 500
 _MOST_PROMISED: Final = 10_000
 """Stock records of which a run remembers what it has promised; behind them the next one goes on."""
@@ -189,7 +190,9 @@ def pace(task: str, configuration: Configuration) -> timedelta | None:
 
 
 def _most(task: str, configuration: Configuration) -> int:
-    if task != ORDER_AUTOMATION:
+    if task == TRY_RESERVE:
+        return _ALL  # whoever came first is first in every run, so that must reach the last, too
+    if task == DELETE_OLD:
         return _MOST
     settings = configuration.order_settings.order_automation_settings
     return settings.max_orders_to_process_per_run

@@ -211,6 +211,21 @@ class TestGoOn:
         assert (follows.look, follows.runs.has_ended) == (None, True)
         assert follows.run == (RunReservations(number=number) if number else None)
 
+    def test_a_run_of_reservations_goes_on_to_the_end_of_the_line(self) -> None:
+        last = Position(at=NOW, order_id="5000")
+
+        follows = go_on(
+            ScheduledRuns(id=TRY_RESERVE, number=4, at=NOW),
+            Look(task=TRY_RESERVE, run=4, seen=4_900),
+            Looked(seen=100, position=last),
+            now=NOW,
+            configuration=DEFAULT,
+        )
+
+        assert follows is not None
+        assert follows.look == Look(task=TRY_RESERVE, run=4, seen=5_000, position=last)
+        assert follows.run is None
+
     def test_changes_nothing_once_another_run_has_begun(self) -> None:
         looked = Looked([AutomateOrder(order_id="1", automation=A)], 100, behind(A, 100))
 
